@@ -1,0 +1,176 @@
+"""The edge: any array-like comes in and is checked here; results leave in the caller's own kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from ncapps.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    ArrayLike: TypeAlias = np.ndarray | torch.Tensor | list | tuple
+else:
+    ArrayLike: TypeAlias = Any
+
+Label: TypeAlias = str | int
+
+
+def to_numpy(values: Any) -> np.ndarray:
+    """Return any array-like as a numpy array, without copying where the memory can be shared."""
+    if hasattr(values, "detach"):
+        values = values.detach()
+        if str(values.dtype) in ("torch.bfloat16", "torch.float16"):
+            values = values.float()
+        return values.cpu().numpy()
+    return np.asarray(values)
+
+
+def like(result: np.ndarray, example: Any) -> Any:
+    """Return `result` as the kind of array that `example` is: a tensor on its device, or a numpy array."""
+    if not hasattr(example, "detach"):
+        return result
+    import torch
+
+    if example.device.type == "mps" and result.dtype == np.float64:
+        result = result.astype(np.float32)
+    return torch.from_numpy(np.ascontiguousarray(result)).to(example.device)
+
+
+def as_features(
+    values: Any, width: int | None = None, fitted_on: str = "", *, min_rows: int = 0, keep_float32: bool = False
+) -> np.ndarray:
+    """Return features as a finite float64 matrix (images, feature width), or say what is wrong with them.
+
+    Parameters
+    ----------
+    values : array-like
+        Features, shape (images, feature width).
+    width : int, optional
+        The feature width that is expected.
+    fitted_on : str
+        What the width was fixed by, for the error's text.
+    min_rows : int
+        The fewest rows that make sense.
+    keep_float32 : bool
+        Leave float32 as it is: for callers that convert chunk by chunk.
+
+    Raises
+    ------
+    InputError
+        If the shape, the width or a value is not what it has to be.
+    """
+    matrix = to_numpy(values)
+    if matrix.ndim != 2:
+        hint = "; one image is features[None, :]" if matrix.ndim == 1 else "; pool or flatten the maps first"
+        raise InputError(
+            f"features must be a matrix (images, feature width), but have {matrix.ndim} dimensions, "
+            f"shape {tuple(matrix.shape)}{hint}"
+        )
+    if matrix.dtype == object or not np.issubdtype(matrix.dtype, np.number) or np.iscomplexobj(matrix):
+        raise InputError(f"features must be real numbers, but have the type {matrix.dtype}")
+    if matrix.shape[1] == 0:
+        raise InputError("features have no columns: 0 feature(s) (shape=" + str(matrix.shape) + ") were given")
+    if width is not None and matrix.shape[1] != width:
+        raise InputError(
+            f"features have {matrix.shape[1]} columns, but {fitted_on or 'this object'} was fitted on {width}; "
+            "were they extracted with another backbone?"
+        )
+    if matrix.shape[0] < min_rows:
+        raise InputError(f"{min_rows} image(s) or more are needed, but {matrix.shape[0]} came")
+    if not (keep_float32 and matrix.dtype == np.float32):
+        matrix = matrix.astype(np.float64, copy=False)
+    check_finite(matrix)
+    return matrix
+
+
+def check_finite(matrix: np.ndarray) -> None:
+    """Raise an InputError that names the first row holding NaN or infinity."""
+    # A sum is finite only if every term is: one cheap pass decides the common case.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(matrix.sum(dtype=np.float64)):
+            return
+    bad = ~np.isfinite(matrix).all(axis=1)
+    if bad.any():
+        raise InputError(
+            f"features hold NaN or infinity in {int(bad.sum())} of {len(matrix)} rows, the first is row "
+            f"{int(np.flatnonzero(bad)[0])}; did the network overflow in half precision?"
+        )
+
+
+def as_labels(labels: Any, rows: int | None = None) -> np.ndarray:
+    """Return labels as a one-dimensional array of str or of int, never of both.
+
+    Raises
+    ------
+    InputError
+        If the labels are of mixed type, fractional, missing, or of another number than the rows.
+    """
+    array = _label_array(labels)
+    if array.ndim != 1:
+        raise InputError(f"labels must be one-dimensional, one label an image, but have the shape {array.shape}")
+    if rows is not None and len(array) != rows:
+        raise InputError(f"{rows} images came with {len(array)} labels; one label an image is expected")
+    return array
+
+
+def _label_array(labels: Any) -> np.ndarray:
+    if isinstance(labels, (str, int)) or labels is None:
+        raise InputError(f"labels must be a list, one label an image, but {labels!r} came")
+    if not hasattr(labels, "dtype"):
+        kinds = {_kind(label) for label in labels}
+        if len(kinds) > 1:
+            raise InputError(
+                f"labels are of mixed type ({' and '.join(sorted(kinds))}); name all classes by strings, or all by integers"
+            )
+        array = np.asarray(list(labels))
+        if not len(array):
+            return array.astype(np.int64)
+    else:
+        array = to_numpy(labels)
+    if array.dtype == object:
+        return _label_array(array.tolist())
+    if array.dtype.kind == "f":
+        if not np.array_equal(array, np.round(array)):
+            raise InputError("labels are fractional numbers (Unknown label type: continuous); classes are names or integers")
+        array = array.astype(np.int64)
+    if array.dtype.kind == "b":
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iuUT":
+        raise InputError(f"labels must be strings or integers, but have the type {array.dtype}")
+    return array.astype(np.int64) if array.dtype.kind in "iu" else array.astype(np.str_)
+
+
+def _kind(label: Any) -> str:
+    if isinstance(label, str):
+        return "str"
+    if isinstance(label, (int, np.integer, float, np.floating, bool, np.bool_)):
+        return "int"
+    return type(label).__name__
+
+
+def native(label: Any) -> Label:
+    """Return one label as a plain Python str or int."""
+    if isinstance(label, (str, np.str_)):
+        return str(label)
+    if isinstance(label, (int, np.integer)) and not isinstance(label, bool):
+        return int(label)
+    raise InputError(f"a class is named by a string or an integer, but {label!r} ({type(label).__name__}) came")
+
+
+def sorted_names(*groups: Any) -> tuple[Label, ...]:
+    """Return the union of the class names in sorted order; all str or all int.
+
+    Raises
+    ------
+    InputError
+        If strings and integers meet.
+    """
+    names = {native(name) for group in groups for name in group}
+    if len({type(name) for name in names}) > 1:
+        raise InputError(
+            "class names are of mixed type (int and str); name all classes by strings, or all by integers"
+        )
+    return tuple(sorted(names))
