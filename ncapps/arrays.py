@@ -123,7 +123,8 @@ def _label_array(labels: Any) -> np.ndarray:
         kinds = {_kind(label) for label in labels}
         if len(kinds) > 1:
             raise InputError(
-                f"labels are of mixed type ({' and '.join(sorted(kinds))}); name all classes by strings, or all by integers"
+                f"labels are of mixed type ({' and '.join(sorted(kinds))}); "
+                "name all classes by strings, or all by integers"
             )
         array = np.asarray(list(labels))
         if not len(array):
@@ -134,7 +135,9 @@ def _label_array(labels: Any) -> np.ndarray:
         return _label_array(array.tolist())
     if array.dtype.kind == "f":
         if not np.array_equal(array, np.round(array)):
-            raise InputError("labels are fractional numbers (Unknown label type: continuous); classes are names or integers")
+            raise InputError(
+                "labels are fractional numbers (Unknown label type: continuous); classes are names or integers"
+            )
         array = array.astype(np.int64)
     if array.dtype.kind == "b":
         array = array.astype(np.int64)
@@ -170,7 +173,5 @@ def sorted_names(*groups: Any) -> tuple[Label, ...]:
     """
     names = {native(name) for group in groups for name in group}
     if len({type(name) for name in names}) > 1:
-        raise InputError(
-            "class names are of mixed type (int and str); name all classes by strings, or all by integers"
-        )
+        raise InputError("class names are of mixed type (int and str); name all classes by strings, or all by integers")
     return tuple(sorted(names))

@@ -17,7 +17,7 @@ _HEADER_KEY = "ncapps"
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it: readers see the old file or the whole new one."""
+    """Let `write` fill a temporary file beside `path`, then rename it: no reader ever sees half a file."""
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder; name the file to write")
@@ -42,7 +42,9 @@ def write_text(path: str | Path, text: str) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def save(path: str | Path, kind: str, version: int, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
+def save(
+    path: str | Path, kind: str, version: int, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]
+) -> None:
     """Write arrays and a JSON-able header to one file; `kind` says what object it holds."""
     from safetensors.numpy import save as to_bytes
 

@@ -1,0 +1,64 @@
+"""Conformal p-values and thresholds: at most the asked share of known images is refused, whatever the scores."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.stats import betabinom
+
+from ncapps.errors import InputError
+
+
+def p_values(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
+    """Return (1 + number of calibration scores at or below) / (n + 1) for each score, in 1 / (n + 1)..1.
+
+    Small = unlike the known images. For an image exchangeable with the calibration images P(p <= a) <= a
+    (Vovk, Gammerman and Shafer 2005, prop. 2.4).
+    """
+    ordered = np.sort(np.asarray(calibration, dtype=np.float64))
+    return (1 + np.searchsorted(ordered, scores, side="right")) / (len(ordered) + 1)
+
+
+def threshold(calibration: np.ndarray, reject_rate: float) -> float:
+    """Return the score below which an image is refused, so that p < = reject_rate just when score < threshold.
+
+    Raises
+    ------
+    InputError
+        If the rate is outside 0..1, or so small that the calibration images can't tell it.
+    """
+    check_rate(reject_rate)
+    count = len(calibration)
+    rank = math.floor(reject_rate * (count + 1) + 1e-9)
+    if rank < 1:
+        raise InputError(
+            f"{count} calibration images can't hold a false-alarm rate of {reject_rate:g}: "
+            f"{images_needed(reject_rate)} or more are needed, or a rate of {1 / (count + 1):.3g} or more"
+        )
+    return float(np.partition(calibration, rank - 1)[rank - 1])
+
+
+def images_needed(reject_rate: float) -> int:
+    """Return the fewest calibration images that can hold a false-alarm rate."""
+    return math.ceil(1 / reject_rate - 1 - 1e-9)
+
+
+def check_rate(reject_rate: float) -> None:
+    """Raise InputError unless 0 < rate < 1."""
+    if not 0 < reject_rate < 1:
+        raise InputError(
+            f"reject_rate is the share of known images that may be refused, between 0 and 1, but {reject_rate} came; "
+            "write 0.05 for 5 %"
+        )
+
+
+def false_alarm_band(n_calibration: int, n_images: int, reject_rate: float, level: float = 0.95) -> tuple[float, float]:
+    """Return the band in which the measured false-alarm rate of `n_images` known images lies with probability `level`.
+
+    The number refused is beta-binomial: both the calibration and the tested images are random draws.
+    """
+    rank = math.floor(reject_rate * (n_calibration + 1) + 1e-9)
+    law = betabinom(n_images, rank, n_calibration + 1 - rank)
+    low, high = law.ppf((1 - level) / 2), law.ppf((1 + level) / 2)
+    return float(low / n_images), float(high / n_images)

@@ -1,0 +1,176 @@
+"""Counts, class means and centred scatter of a stream of features, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy.linalg import get_blas_funcs
+from scipy.sparse import csr_matrix
+
+from ncapps.arrays import Label, as_labels, check_finite, native, sorted_names, to_numpy
+from ncapps.errors import InputError
+
+# 2,048 rows of 512 float64 columns stay inside a core's share of the cache; a larger chunk was slower.
+_CHUNK = 2048
+# Class means used as pivots are renewed after so many rows.
+_RENEW = 65_536
+_syrk: Any = get_blas_funcs("syrk", dtype=np.float64)
+
+
+class MomentAccumulator:
+    """Counts, means and pooled within-class scatter, updated batch by batch in float64.
+
+    Every row is centred on the mean its class had when the stretch of rows began (on its first image, for a new
+    class), and the stretch is corrected once at its end:
+    S += sum r rT - sum_c D_c D_cT / (n_c + k_c), with r = x - pivot and D_c the sum of r over the k_c new rows of c.
+    This is the update of Chan, Golub and LeVeque (1983), eq. 2.1, taken about the old mean. The pivot is a mean (or a
+    member) of the very data, so what cancels is never more than (n_c + k_c) / n_c times what stays.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._index: dict[Label, int] = {}
+        self._width = width
+        self._counts = np.zeros(0)
+        self._means = np.zeros((0, width))
+        self._squares = np.zeros(0)
+        self._scatter = np.zeros((width, width), order="F")
+        self._fresh_counts = np.zeros(0)
+        self._fresh_sums = np.zeros((0, width))
+        self._fresh_rows = 0
+        self._buffers = np.empty((2, _CHUNK, width))
+
+    def update(self, features: Any, labels: Any) -> None:
+        """Add a batch: features of shape (images, feature width) and one label an image."""
+        features = to_numpy(features)
+        if features.ndim != 2 or features.shape[1] != self._width:
+            raise InputError(
+                f"features of shape {tuple(features.shape)} came where (images, {self._width}) was expected; "
+                "were the batches extracted with different backbones?"
+            )
+        if not np.issubdtype(features.dtype, np.floating):
+            features = features.astype(np.float64)
+        names, codes = np.unique(as_labels(labels, len(features)), return_inverse=True)
+        codes = self._register(names, features, codes)[codes]
+        for start in range(0, len(features), _CHUNK):
+            self._add(features[start : start + _CHUNK], codes[start : start + _CHUNK])
+            if self._fresh_rows >= _RENEW:
+                self._settle()
+
+    def _register(self, names: np.ndarray, features: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Give new classes a number and their first image as the pivot; return the number of each name."""
+        labels = [native(name) for name in names]
+        new = [position for position, label in enumerate(labels) if label not in self._index]
+        if new:
+            first = np.unique(codes, return_index=True)[1][new]
+            known = next(iter(self._index), labels[0])
+            if type(known) is not type(labels[0]):
+                raise InputError("class names are of mixed type (int and str); name all classes by one of them")
+            for position in new:
+                self._index[labels[position]] = len(self._index)
+            zeros = np.zeros(len(new))
+            self._counts, self._squares, self._fresh_counts = (
+                np.concatenate([old, zeros]) for old in (self._counts, self._squares, self._fresh_counts)
+            )
+            pivots = features[first].astype(np.float64)
+            check_finite(pivots)
+            self._means = np.concatenate([self._means, pivots])
+            self._fresh_sums = np.concatenate([self._fresh_sums, np.zeros((len(new), self._width))])
+        return np.fromiter((self._index[label] for label in labels), dtype=np.int64, count=len(labels))
+
+    def _add(self, rows: np.ndarray, codes: np.ndarray) -> None:
+        count = len(rows)
+        pivots, residuals = self._buffers[0, :count], self._buffers[1, :count]
+        np.take(self._means, codes, axis=0, out=pivots, mode="clip")
+        np.subtract(rows, pivots, out=residuals)
+        squares = np.einsum("ij,ij->i", residuals, residuals)
+        if not np.isfinite(squares.sum()):
+            check_finite(rows)
+            raise InputError("features are too large to be squared in float64; scale them down")
+        self._scatter = _syrk(1.0, residuals.T, beta=1.0, c=self._scatter, overwrite_c=1)
+        present, local = np.unique(codes, return_inverse=True)
+        members = csr_matrix((np.ones(count), (local, np.arange(count))), shape=(len(present), count))
+        self._fresh_sums[present] += members @ residuals
+        self._fresh_counts[present] += np.bincount(local, minlength=len(present))
+        self._squares[present] += np.bincount(local, weights=squares, minlength=len(present))
+        self._fresh_rows += count
+
+    def _settle(self) -> None:
+        """Move the pivots to the class means of all rows so far and take the shift out of the scatter."""
+        fresh = np.flatnonzero(self._fresh_counts)
+        if len(fresh):
+            total = self._counts[fresh] + self._fresh_counts[fresh]
+            shift = self._fresh_sums[fresh] / np.sqrt(total)[:, None]
+            self._scatter = _syrk(-1.0, shift.T, beta=1.0, c=self._scatter, overwrite_c=1)
+            squares = self._squares[fresh] - np.einsum("ij,ij->i", shift, shift)
+            # A class of one image has no scatter; rounding must not make it negative.
+            self._squares[fresh] = np.where(total > 1, np.maximum(squares, 0.0), 0.0)
+            self._means[fresh] += self._fresh_sums[fresh] / total[:, None]
+            self._counts[fresh] = total
+        self._fresh_counts[:] = 0
+        self._fresh_sums[:] = 0
+        self._fresh_rows = 0
+
+    def result(self) -> tuple[tuple[Label, ...], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return class names, counts, means, summed squared distances to the mean, and the scatter, in name order."""
+        self._settle()
+        classes = tuple(sorted(self._index))
+        order = np.fromiter((self._index[label] for label in classes), dtype=np.int64, count=len(classes))
+        upper = np.triu(self._scatter)
+        scatter = upper + np.triu(upper, 1).T
+        return classes, self._counts[order].astype(np.int64), self._means[order], self._squares[order], scatter
+
+
+def merge_means(counts: np.ndarray, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Merge two sides' class means; return them and the shifts whose outer products the scatter has to gain.
+
+    Chan, Golub and LeVeque (1983), eq. 2.1: m = m_a + n_b / n (m_b - m_a), S = S_a + S_b + n_a n_b / n (m_b - m_a)(.)T.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray
+        Images a class on each side, shape (2, classes).
+    means : numpy.ndarray
+        Class means on each side, shape (2, classes, feature width).
+    """
+    total = np.maximum(counts.sum(axis=0), 1)
+    both = counts.min(axis=0) > 0
+    gap = np.where(both[:, None], means[1] - means[0], 0.0)
+    # A class on one side only keeps its mean bit for bit.
+    merged = np.where(counts[0, :, None] > 0, means[0], means[1]) + (counts[1] / total)[:, None] * gap
+    return merged, np.sqrt(counts[0] * counts[1] / total)[:, None] * gap
+
+
+def merge_scatter(
+    pooled: tuple[np.ndarray, np.ndarray],
+    apart: tuple[Mapping[Label, np.ndarray], Mapping[Label, np.ndarray]],
+    shifts: Mapping[Label, np.ndarray],
+) -> tuple[np.ndarray, dict[Label, np.ndarray]]:
+    """Merge two sides' scatter: a class stays apart if every side that has it holds it apart, else it is pooled.
+
+    Parameters
+    ----------
+    shifts : mapping of class name to numpy.ndarray
+        For each class that is on both sides its row of `merge_means`'s second result.
+    """
+    merged = pooled[0] + pooled[1]
+    factors: dict[Label, np.ndarray] = {}
+    for name in sorted_names(*apart):
+        sides = [side[name] for side in apart if name in side]
+        if name in shifts and len(sides) == 2:
+            factors[name] = compress_factor(np.concatenate([*sides, shifts[name][None]]))
+        elif name in shifts:
+            merged += sides[0].T @ sides[0]
+        else:
+            factors[name] = sides[0]
+    loose = [shift for name, shift in shifts.items() if name not in factors]
+    if loose:
+        stacked = np.stack(loose)
+        merged += stacked.T @ stacked
+    return merged, factors
+
+
+def compress_factor(factor: np.ndarray) -> np.ndarray:
+    """Return a factor of at most (feature width) rows with the same RT R, where there are many more rows."""
+    return np.asarray(np.linalg.qr(factor, mode="r")) if len(factor) > 2 * factor.shape[1] else factor

@@ -1,0 +1,34 @@
+"""Scores of images against class prototypes; higher = more alike."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def unit_rows(matrix: np.ndarray) -> np.ndarray:
+    """Divide each row by its length; a zero row stays zero."""
+    length = np.linalg.norm(matrix, axis=-1, keepdims=True)
+    return np.divide(matrix, length, out=np.zeros_like(matrix), where=length > 0)
+
+
+def squared_distances(features: np.ndarray, prototypes: np.ndarray) -> np.ndarray:
+    """Squared Euclidean distances, shape (images, classes), never negative.
+
+    Both sides are moved to the prototypes' mean first: far from the origin the expanded square would cancel.
+    """
+    origin = prototypes.mean(axis=0)
+    features, prototypes = features - origin, prototypes - origin
+    cross = features @ prototypes.T
+    squared = np.einsum("ij,ij->i", features, features)[:, None] - 2 * cross
+    squared += np.einsum("ij,ij->i", prototypes, prototypes)
+    return np.maximum(squared, 0.0, out=squared)
+
+
+def euclidean_scores(features: np.ndarray, prototypes: np.ndarray) -> np.ndarray:
+    """Nearest-class-mean scores -||x - mu||^2, shape (images, classes)."""
+    return -squared_distances(features, prototypes)
+
+
+def cosine_scores(features: np.ndarray, prototypes: np.ndarray) -> np.ndarray:
+    """Cosines between images and prototypes, shape (images, classes), in -1..1."""
+    return unit_rows(features) @ unit_rows(prototypes).T
