@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -172,21 +172,16 @@ class ClassStatistics:
             return NotImplemented
         if not other.classes:
             return self if self.classes or self.width else other
-        if not self.classes:
-            return self._check_width(other) or other
-        self._check_width(other)
-        return _merge(self, other)
-
-    def __radd__(self, other: object) -> ClassStatistics:
-        # `sum(parts)` starts from the integer 0.
-        return self if other == 0 else NotImplemented
-
-    def _check_width(self, other: ClassStatistics) -> None:
         if self.width not in (0, other.width):
             raise InputError(
                 f"statistics of {self.width} and of {other.width} feature columns can't be added; "
                 "were they extracted with different backbones?"
             )
+        return _merge(self, other) if self.classes else other
+
+    def __radd__(self, other: object) -> ClassStatistics:
+        # `sum(parts)` starts from the integer 0.
+        return self if other == 0 else NotImplemented
 
     def remove(self, name: Label) -> ClassStatistics:
         """Return the statistics without one class, bit for bit what they would be had it never been added.
@@ -202,13 +197,22 @@ class ClassStatistics:
                 f"class {name!r} can't be removed exactly: its scatter is pooled with that of the other classes; "
                 "build the statistics with from_features(..., apart=[names]) for classes that may have to go"
             )
-        return ClassStatistics(
+        rest = {key: factor for key, factor in self.apart.items() if key != self.classes[row]}
+        return replace(self, apart=rest)._without_row(row)
+
+    def forget(self, name: Label) -> ClassStatistics:
+        """Drop a class's count and mean; of a class that is not held apart its share of the pooled scatter stays."""
+        row = self.position(name)
+        return self.remove(name) if self.classes[row] in self.apart else self._without_row(row)
+
+    def _without_row(self, row: int) -> ClassStatistics:
+        kept = np.arange(len(self.classes)) != row
+        return replace(
+            self,
             classes=self.classes[:row] + self.classes[row + 1 :],
-            counts=np.delete(self.counts, row),
-            means=np.delete(self.means, row, axis=0),
-            squares=np.delete(self.squares, row),
-            pooled=self.pooled,
-            apart={key: factor for key, factor in self.apart.items() if key != self.classes[row]},
+            counts=self.counts[kept],
+            means=self.means[kept],
+            squares=self.squares[kept],
         )
 
     def digest(self) -> str:
