@@ -1,0 +1,158 @@
+"""Second moments at every inner width of the dense network, from one pass over the calibration images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from ncapps.compression.calibration import Calibration
+from ncapps.compression.probe import Branch, Probe, affine_of
+from ncapps.compression.taps import BranchTaps, Rows
+from ncapps.compression.widths import InnerWidth
+from ncapps.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class WidthMoments:
+    """What the dense network says about one inner width: all that an importance may look at.
+
+    Attributes
+    ----------
+    width : InnerWidth
+        The layers.
+    taps : int
+        Kernel taps of the consumer (1 for a linear layer); row c * taps + t of `gram` is channel c at tap t.
+    gram : Tensor
+        E[a aᵀ] of the consumer's input with a constant 1 appended, float64, shape (channels * taps + 1, same).
+    weight : Tensor
+        The consumer's weight and bias in units of the branch's output (batch norm included), float64,
+        shape (channels * taps + 1, output channels).
+    producer_weight : Tensor
+        The producer's weight, shape (channels, fan-in).
+    activity : ndarray
+        Mean input of the consumer for each image and channel, float32, shape (images, channels).
+    labels : ndarray or None
+        The images' class names.
+    energy : float
+        Mean squared norm of the stream that the branch joins, or of its own output where it joins none.
+    target : Tensor
+        Sampled rows of that stream, float32, shape (rows, output channels): what the repair aims at.
+    least_width : int
+        The fewest channels to be left.
+    """
+
+    width: InnerWidth
+    taps: int
+    gram: torch.Tensor
+    weight: torch.Tensor
+    producer_weight: torch.Tensor
+    activity: np.ndarray
+    labels: np.ndarray | None
+    energy: float
+    target: torch.Tensor
+    least_width: int
+
+
+def collect_moments(
+    model: nn.Module, probe: Probe, calibration: Calibration, *, least: float, progress: bool
+) -> list[WidthMoments]:
+    """Run the dense network over the calibration images once; return the moments of each width, in order.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The dense network, in evaluation mode.
+    least : float
+        The smallest fraction of a width to be left.
+
+    Raises
+    ------
+    InputError
+        If an activation is not finite.
+    """
+    sums = {branch.consumer: _Sums() for branch in probe.branches}
+    device = next(model.parameters()).device
+
+    def add(name: str, rows: Rows) -> None:
+        sums[name].add(rows)
+
+    with BranchTaps(model, probe.branches, add) as taps:
+        batches = calibration.batches(device)
+        total = -(-len(calibration) // calibration.batch_size)
+        for batch in tqdm(batches, total=total, desc="statistics", unit="batch", disable=not progress, leave=False):
+            taps.run(batch)
+    modules = dict(model.named_modules())
+    return [
+        _finish(sums[branch.consumer], modules, width, branch, calibration.labels, least)
+        for width, branch in zip(probe.widths, probe.branches, strict=True)
+    ]
+
+
+def with_constant(columns: torch.Tensor) -> torch.Tensor:
+    """Append the constant 1 that carries the bias, and go over to float64 where the device has it."""
+    wide = torch.float32 if columns.device.type == "mps" else torch.float64
+    return torch.cat([columns, columns.new_ones(len(columns), 1)], dim=1).to(wide)
+
+
+def bias_and_weight(modules: dict[str, Any], branch: Branch) -> torch.Tensor:
+    """Return the consumer's weight rows and bias row in units of the branch's output, float64, on the CPU's precision."""
+    layer = modules[branch.consumer]
+    weight = layer.weight.detach().reshape(layer.weight.shape[0], -1).double()
+    bias = torch.zeros(len(weight), dtype=torch.float64, device=weight.device)
+    if layer.bias is not None:
+        bias = layer.bias.detach().double()
+    if branch.norm is not None:
+        scale, shift = (value.detach().double() for value in affine_of(modules[branch.norm]))
+        weight, bias = weight * scale[:, None], bias * scale + shift
+    return torch.cat([weight.T, bias[None]])
+
+
+class _Sums:
+    """Running sums of one width."""
+
+    def __init__(self) -> None:
+        self.gram: torch.Tensor | None = None
+        self.rows = 0
+        self.activity: list[np.ndarray] = []
+        self.target: list[torch.Tensor] = []
+        self.energy = 0.0
+
+    def add(self, rows: Rows) -> None:
+        columns = with_constant(rows.columns)
+        gram = columns.T @ columns
+        self.gram = gram if self.gram is None else self.gram + gram
+        self.rows += len(columns)
+        self.activity.append(rows.columns.reshape(rows.images, -1, rows.columns.shape[1]).mean(dim=1).cpu().numpy())
+        stream = rows.branch if rows.shortcut is None else rows.branch + rows.shortcut
+        self.energy += float(stream.double().square().sum())
+        self.target.append(stream)
+
+
+def _finish(
+    sums: _Sums, modules: dict[str, Any], width: InnerWidth, branch: Branch, labels: np.ndarray | None, least: float
+) -> WidthMoments:
+    if sums.gram is None or not bool(torch.isfinite(sums.gram).all()) or not np.isfinite(sums.energy):
+        raise InputError(
+            f"the network's activations at {width.consumer} are not finite; are its weights and inputs right?"
+        )
+    producer = modules[width.producer].weight.detach()
+    taps = (len(sums.gram) - 1) // width.channels
+    activity = np.concatenate(sums.activity).reshape(-1, width.channels, taps)[:, :, taps // 2]
+    return WidthMoments(
+        width=width,
+        taps=taps,
+        gram=sums.gram / sums.rows,
+        weight=bias_and_weight(modules, branch),
+        producer_weight=producer.reshape(len(producer), -1),
+        activity=activity,
+        labels=labels,
+        energy=max(sums.energy / sums.rows, 1e-12),
+        target=torch.cat(sums.target),
+        least_width=max(1, int(np.ceil(least * width.channels))),
+    )

@@ -1,0 +1,77 @@
+"""Sampled rows of a layer: what it reads (as im2col columns) and writes at a regular grid of output positions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+POSITIONS = 64
+"""The most output positions of one image that enter the statistics; neighbours say nearly the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowSampler:
+    """A fixed grid of output positions of one convolution or linear layer.
+
+    The grid depends on the layer's output size alone, so that statistics do not depend on the order of the images.
+
+    Attributes
+    ----------
+    layer : nn.Module
+        An ungrouped `nn.Conv2d` or an `nn.Linear`.
+    step : int
+        Every `step`-th row and column (convolution) or token (linear layer) is taken.
+    """
+
+    layer: nn.Module
+    step: int
+
+    @classmethod
+    def for_output(cls, layer: nn.Module, output: torch.Tensor, positions: int = POSITIONS) -> RowSampler:
+        """Choose the step such that at most about `positions` positions an image are taken."""
+        if isinstance(layer, nn.Conv2d):
+            return cls(layer=layer, step=math.ceil(math.sqrt(output.shape[2] * output.shape[3] / positions)))
+        return cls(layer=layer, step=math.ceil(output[0, ..., 0].numel() / positions))
+
+    @property
+    def offset(self) -> int:
+        """The first position taken: the grid is centred."""
+        return (self.step - 1) // 2
+
+    def outputs(self, output: torch.Tensor) -> torch.Tensor:
+        """Return the sampled positions of a map in the layer's output layout, shape (rows, channels)."""
+        if isinstance(self.layer, nn.Conv2d):
+            grid = output[:, :, self.offset :: self.step, self.offset :: self.step]
+            return grid.permute(0, 2, 3, 1).reshape(-1, output.shape[1])
+        return self._tokens(output)
+
+    def columns(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return what the layer multiplies with its weight there, shape (rows, input channels * kernel taps)."""
+        layer = self.layer
+        if not isinstance(layer, nn.Conv2d):
+            return self._tokens(inputs)
+        start = tuple(self.offset * s for s in layer.stride)
+        padded = F.pad(inputs, _padding(layer))[:, :, start[0] :, start[1] :]
+        stride = tuple(self.step * s for s in layer.stride)
+        patches = F.unfold(padded, layer.kernel_size, dilation=layer.dilation, stride=stride)
+        return patches.transpose(1, 2).reshape(-1, patches.shape[1])
+
+    def _tokens(self, values: torch.Tensor) -> torch.Tensor:
+        tokens = values.reshape(values.shape[0], -1, values.shape[-1])
+        return tokens[:, self.offset :: self.step].reshape(-1, values.shape[-1])
+
+
+def _padding(layer: nn.Conv2d) -> tuple[int, int, int, int]:
+    if isinstance(layer.padding, str):
+        spans = [
+            d * (k - 1) if layer.padding == "same" else 0
+            for d, k in zip(layer.dilation, layer.kernel_size, strict=True)
+        ]
+        (top, bottom), (left, right) = ((span // 2, span - span // 2) for span in spans)
+        return left, right, top, bottom
+    vertical, horizontal = layer.padding[0], layer.padding[1]
+    return horizontal, horizontal, vertical, vertical

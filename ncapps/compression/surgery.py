@@ -1,0 +1,73 @@
+"""Cut channels out of the layers of an inner width, and nothing else."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from ncapps.compression.widths import InnerWidth
+
+
+def shrink(model: nn.Module, width: InnerWidth, kept: Sequence[int]) -> None:
+    """Keep only these channels of one inner width, in place, in ascending order."""
+    modules = dict(model.named_modules())
+    index = torch.as_tensor(sorted(kept), device=next(model.parameters()).device)
+    for name in (width.producer, *width.coupled):
+        _cut_outputs(modules[name], index)
+    consumer: Any = modules[width.consumer]
+    _replace(consumer, "weight", consumer.weight.detach()[:, index])
+    fit_sizes(consumer)
+
+
+def shrunk_copy(model: nn.Module, widths: Sequence[InnerWidth], kept: Sequence[Sequence[int]]) -> nn.Module:
+    """Return a copy of a network with these channels left."""
+    small = copy.deepcopy(model)
+    for width, channels in zip(widths, kept, strict=True):
+        shrink(small, width, channels)
+    return small
+
+
+def zeroed_copy(model: nn.Module, widths: Sequence[InnerWidth], kept: Sequence[Sequence[int]]) -> nn.Module:
+    """Return a copy of full size whose consumers ignore the other channels: the reference of the equivalence gate."""
+    full = copy.deepcopy(model)
+    modules = dict(full.named_modules())
+    for width, channels in zip(widths, kept, strict=True):
+        gone = sorted(set(range(width.channels)) - set(channels))
+        consumer: Any = modules[width.consumer]
+        with torch.no_grad():
+            consumer.weight[:, gone] = 0
+    return full
+
+
+def fit_sizes(module: nn.Module) -> None:
+    """Set a layer's size attributes from the shapes of its tensors."""
+    layer: Any = module
+    if isinstance(module, nn.Conv2d):
+        depthwise = layer.groups > 1 and layer.groups == layer.in_channels == layer.out_channels
+        layer.out_channels = layer.weight.shape[0]
+        if depthwise:
+            layer.groups = layer.out_channels
+        layer.in_channels = layer.weight.shape[1] * layer.groups
+    elif isinstance(module, nn.Linear):
+        layer.out_features, layer.in_features = layer.weight.shape
+    elif isinstance(module, nn.modules.batchnorm._BatchNorm):
+        layer.num_features = len(layer.running_mean)
+
+
+def _cut_outputs(layer: Any, index: torch.Tensor) -> None:
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        values = getattr(layer, name, None)
+        if values is not None:
+            _replace(layer, name, values.detach()[index])
+    fit_sizes(layer)
+
+
+def _replace(layer: Any, name: str, values: torch.Tensor) -> None:
+    old = getattr(layer, name)
+    if isinstance(old, nn.Parameter):
+        values = nn.Parameter(values.clone(), requires_grad=old.requires_grad)
+    setattr(layer, name, values if isinstance(values, nn.Parameter) else values.clone())

@@ -1,0 +1,185 @@
+"""Inner widths: the channels between one producer layer and one consumer layer, found by torch-pruning's graph."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ncapps.compression.time_limit import call_with_time_limit
+from ncapps.errors import InputError
+
+_log = logging.getLogger(__name__)
+# What torch-pruning raises on index maps that it cannot follow (chunk, split, views of static shape).
+_GRAPH_ERRORS = (
+    IndexError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    AssertionError,
+    ArithmeticError,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InnerWidth:
+    """Channels that one layer writes and one layer reads, with nothing between them that mixes channels.
+
+    Attributes
+    ----------
+    producer : str
+        Name of the convolution or linear layer that writes the channels.
+    coupled : tuple of str
+        Names of the batch norms and depthwise convolutions on the way; they shrink with the producer.
+    consumer : str
+        Name of the ungrouped convolution or linear layer that reads them; least squares refits it.
+    channels : int
+        The number of channels in the dense network.
+    """
+
+    producer: str
+    coupled: tuple[str, ...]
+    consumer: str
+    channels: int
+
+
+def find_inner_widths(model: nn.Module, example: torch.Tensor, *, time_limit: float = 60.0) -> tuple[InnerWidth, ...]:
+    """Return the inner widths of a network, found on a copy of it.
+
+    A width is kept if torch-pruning's dependency group has one producer, one ungrouped consumer of the same width, an
+    index map that is the identity throughout, and no concatenation, split, slice or loose parameter in it. Residual
+    streams never qualify: several layers write them.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The network; it is not changed.
+    example : Tensor
+        A batch that the network accepts, on its device.
+    time_limit : float
+        Seconds after which the trace is given up; for some families it never ends.
+
+    Raises
+    ------
+    InputError
+        If the network cannot be copied or traced, or not in time.
+    """
+    family = type(model).__name__
+    try:
+        traced = copy.deepcopy(model).eval().requires_grad_(True)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            f"{family} cannot be copied ({_line(error)}); give a freshly built model that has not run yet"
+        ) from None
+    try:
+        return call_with_time_limit(lambda: tuple(_discover(traced, example)), time_limit)
+    except TimeoutError:
+        raise InputError(
+            f"torch-pruning did not finish tracing {family} within {time_limit:g} s; this family is not supported"
+        ) from None
+    except _GRAPH_ERRORS as error:
+        raise InputError(
+            f"torch-pruning cannot trace {family} ({_line(error)}); does model(example_input) run with this input?"
+        ) from None
+
+
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:120]}" if str(error) else type(error).__name__
+
+
+def _discover(model: nn.Module, example: torch.Tensor) -> Iterator[InnerWidth]:
+    import torch_pruning
+
+    with torch.enable_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        graph: Any = torch_pruning.DependencyGraph()
+        graph.build_dependency(
+            model, example, unwrapped_parameters=[], customized_pruners={}, ignored_layers=[], verbose=False
+        )
+        names = {module: name for name, module in model.named_modules()}
+        tied = _tied_layers(model)
+        for module in list(graph.module2node):
+            if not _is_producer(module):
+                continue
+            try:
+                width = _width_of(graph, module, names, tied)
+            except _GRAPH_ERRORS as error:
+                _log.debug("no group for %s: %s", names.get(module), _line(error))
+                continue
+            if width is not None:
+                yield width
+
+
+def _width_of(graph: Any, root: nn.Module, names: dict[Any, str], tied: set[str]) -> InnerWidth | None:
+    pruner = graph.get_pruner_of_module(root)
+    channels = pruner.get_out_channels(root)
+    every = list(range(channels))
+    coupled: list[str] = []
+    consumers: list[Any] = []
+    for item in graph.get_pruning_group(root, pruner.prune_out_channels, every).items:
+        node = item.dep.target
+        if list(item.idxs) != every or list(item.root_idxs) != every:
+            return None
+        if node.module is root:
+            if not graph.is_out_channel_pruning_fn(item.dep.handler):
+                return None
+        elif node.module not in names:
+            if node.type not in (graph.ops.OPTYPE.ELEMENTWISE, graph.ops.OPTYPE.RESHAPE):
+                return None
+        elif _is_coupled(node.module, channels):
+            coupled.append(names[node.module])
+        elif _is_consumer(node.module, channels) and graph.is_in_channel_pruning_fn(item.dep.handler):
+            consumers.append(node)
+        else:
+            return None
+    # A consumer whose raw output is read twice cannot be refitted together with the norm behind it.
+    if len(consumers) != 1 or len(consumers[0].outputs) != 1 or channels < 2:
+        return None
+    members = (names[root], *sorted(set(coupled)), names[consumers[0].module])
+    if tied.intersection(members):
+        return None
+    return InnerWidth(producer=members[0], coupled=members[1:-1], consumer=members[-1], channels=channels)
+
+
+def _is_plain(module: Any, *kinds: type) -> bool:
+    # Exact types: a subclass may standardise or scale its weight. A weight that is no parameter is computed by a hook.
+    return type(module) in kinds and "weight" in module._parameters
+
+
+def _is_producer(module: Any) -> bool:
+    return _is_plain(module, nn.Conv2d, nn.Linear) and getattr(module, "groups", 1) == 1
+
+
+def _is_coupled(module: Any, channels: int) -> bool:
+    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        return module.num_features == channels and module.running_mean is not None
+    # Not by exact type: padding before a depthwise convolution, as in timm's Conv2dSame, does not mix channels.
+    is_depthwise = isinstance(module, nn.Conv2d) and module.groups == module.in_channels == module.out_channels
+    return is_depthwise and module.out_channels == channels and "weight" in module._parameters
+
+
+def _is_consumer(module: Any, channels: int) -> bool:
+    if _is_plain(module, nn.Linear):
+        return module.in_features == channels
+    return (
+        _is_plain(module, nn.Conv2d)
+        and module.groups == 1
+        and module.in_channels == channels
+        and module.padding_mode == "zeros"
+    )
+
+
+def _tied_layers(model: nn.Module) -> set[str]:
+    """Return the names of layers that share a parameter with another one, or that have two names."""
+    owners = [(name.rpartition(".")[0], id(p)) for name, p in model.named_parameters(remove_duplicate=False)]
+    count = Counter(identity for _, identity in owners)
+    return {owner for owner, identity in owners if count[identity] > 1}
