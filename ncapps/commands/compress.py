@@ -1,0 +1,66 @@
+"""`ncapps compress`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ncapps.commands.backbone_options import add_backbone_options, make_backbone
+from ncapps.errors import InputError
+
+EXAMPLE = "ncapps compress photos/ --backbone resnet18.a1_in1k --download --macs 0.5 --out small.safetensors"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's options."""
+    parser.add_argument("data", metavar="DATA", help="calibration images, some hundred; labels are not needed")
+    parser.add_argument("--macs", type=float, default=0.5, help="fraction of the operations to keep")
+    parser.add_argument("--importance", default="obs", help="how channels are chosen: obs, wanda, l1, fisher, random")
+    parser.add_argument("--images", type=int, default=512, help="how many calibration images to use at most")
+    parser.add_argument("--out", required=True, metavar="FILE", help="the pruned network")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of images")
+    add_backbone_options(parser)
+
+
+def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Prune, repair, save."""
+    import torch
+
+    from ncapps.compression import compress
+    from ncapps.features import UnreadableImage, open_images
+
+    backbone = make_backbone(args)
+    source = open_images(args.data)
+    pixels, labels = [], []
+    for index in np.random.default_rng(args.seed).permutation(len(source)):
+        if len(pixels) == args.images:
+            break
+        try:
+            pixels.append(backbone.preprocessing.pixels(source.read(int(index))))
+        except UnreadableImage:
+            continue
+        labels.append(None if source.labels is None else source.labels[index])
+    if not pixels:
+        raise InputError(f"no image of {args.data} could be read")
+    images = backbone.preprocessing.normalise(torch.from_numpy(np.stack(pixels)))
+    small = compress(
+        backbone.model,
+        images,
+        None if source.labels is None else labels,
+        macs=args.macs,
+        importance=args.importance,
+        seed=args.seed,
+        progress=not args.no_progress,
+    )
+    small.save(args.out)
+    report = small.report
+    lines = [
+        f"operations {report.macs_before:,} -> {report.macs_after:,} ({report.macs_ratio:.1%})",
+        f"parameters {report.params_before:,} -> {report.params_after:,}",
+        f"same answer as before on {report.agreement:.1%} of {report.images} calibration images",
+        f"wrote {args.out}",
+    ]
+    return {**asdict(report), "macs_ratio": report.macs_ratio, "file": str(args.out)}, "\n".join(lines)

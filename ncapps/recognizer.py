@@ -1,0 +1,273 @@
+"""`Recognizer`: extractor, prototypes, detector and threshold in one object and one file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ncapps import config, persist
+from ncapps.arrays import Label, native
+from ncapps.errors import InputError
+from ncapps.fewshot import PrototypeClassifier
+from ncapps.ood import ETFDetector
+from ncapps.predictions import FitReport, Prediction, Predictions
+
+if TYPE_CHECKING:
+    from ncapps.features import FeatureExtractor, Features
+
+_KIND, _VERSION = "recognizer", 1
+_PARTS = ("backbone", "classifier", "detector")
+
+
+class Recognizer:
+    """Names images, says which are unknown, and learns new classes from a few images, in production.
+
+    Parameters
+    ----------
+    extractor : FeatureExtractor
+        The backbone, with everything that turns images into features.
+    classifier : PrototypeClassifier
+        Fitted on features of that extractor.
+    detector : ETFDetector
+        Fitted on the same features and calibrated on held-out ones.
+    report : FitReport, optional
+        How the two were fitted.
+
+    Examples
+    --------
+    >>> from ncapps.features import Backbone, FeatureExtractor, open_images
+    >>> digits = open_images("digits").select(range(500))
+    >>> backbone = Backbone("cifar_resnet20", pretrained=False, preprocessing={"size": (8, 8)})
+    >>> recognizer = Recognizer.fit(FeatureExtractor(backbone, progress=False), digits)
+    >>> len(recognizer.predict(digits.select([0, 1])).rows)
+    2
+    """
+
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        classifier: PrototypeClassifier,
+        detector: ETFDetector,
+        report: FitReport | None = None,
+    ) -> None:
+        self.extractor = extractor
+        self.classifier = classifier
+        self.detector = detector
+        self.report = report
+
+    @classmethod
+    def fit(
+        cls,
+        extractor: FeatureExtractor,
+        data: Any,
+        labels: Any = None,
+        *,
+        calibration: Any = None,
+        reject_rate: float = 0.05,
+        held_out: float = 0.2,
+        metric: str = "cosine",
+        seed: int = 0,
+    ) -> Recognizer:
+        """Fit prototypes and detector to images; a part is held out to set the threshold and to tell the accuracy.
+
+        Parameters
+        ----------
+        data : path, ImageSource or array
+            What `open_images` takes, with a class name for each image.
+        calibration : path, ImageSource or array, optional
+            Labelled images to calibrate on instead of a part of `data`: needed where the network was trained on `data`.
+        reject_rate : float
+            The share of known images that may be called unknown.
+        held_out : float
+            The part of each class that is held out where no `calibration` is given.
+
+        Raises
+        ------
+        InputError
+            If labels are missing, a class has too few images to hold one out, or too few are held out for the rate.
+        """
+        from ncapps.features import split_by_class
+
+        features = _labelled(extractor.extract(data, labels))
+        if calibration is None:
+            fitted, kept = split_by_class(features.labels, (1 - held_out, held_out), seed)
+            X, y, X_held, y_held = _rows(features, fitted) + _rows(features, kept)
+            skipped = features.skipped
+        else:
+            extra = _labelled(extractor.extract(calibration))
+            X, y, X_held, y_held = features.values, features.labels, extra.values, extra.labels
+            skipped = features.skipped + extra.skipped
+        classifier = PrototypeClassifier(metric=metric).fit(X, y)
+        detector = ETFDetector().fit(X, y)
+        detector.calibrate(X_held, reject_rate)
+        report = FitReport(
+            n_fitted=len(X),
+            n_held_out=len(X_held),
+            accuracy_held_out=float(np.mean(classifier.predict(X_held) == y_held)),
+            reject_rate=reject_rate,
+            skipped=tuple((entry.key, entry.reason) for entry in skipped),
+        )
+        return cls(extractor, classifier, detector, report)
+
+    @property
+    def classes(self) -> tuple[Label, ...]:
+        """Names of all classes, sorted."""
+        return tuple(native(name) for name in self.classifier.classes_)
+
+    def predict(self, data: Any, *, top: int = 3) -> Predictions:
+        """Name each image, with probability, p-value, and whether it is known at all.
+
+        Parameters
+        ----------
+        data : path, ImageSource or array
+            What `open_images` takes; labels are not looked at. One image's path is a source of one.
+        top : int
+            How many of the likeliest classes to list.
+        """
+        features = self.extractor.extract(data)
+        skipped = tuple((entry.key, entry.reason) for entry in features.skipped)
+        if not len(features.values):
+            return Predictions(rows=(), skipped=skipped)
+        probabilities = self.classifier.predict_proba(features.values)
+        names = [native(name) for name in self.classifier.classes_]
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, : max(top, 1)]
+        p_values = self.detector.p_values(features.values)
+        known = self.detector.predict(features.values) == 1
+        rows = tuple(
+            Prediction(
+                key=key,
+                name=names[order[i, 0]],
+                probability=float(probabilities[i, order[i, 0]]),
+                p_value=float(p_values[i]),
+                known=bool(known[i]),
+                nearest=tuple((names[c], float(probabilities[i, c])) for c in order[i]),
+            )
+            for i, key in enumerate(features.keys)
+        )
+        return Predictions(rows=rows, skipped=skipped)
+
+    def add_class(self, name: Label, data: Any) -> Recognizer:
+        """Add a class from a few images; neither the other classes nor the threshold move.
+
+        Raises
+        ------
+        InputError
+            If the name is taken, or no image could be read.
+        """
+        features = self.extractor.extract(data)
+        if not len(features.values):
+            reasons = "; ".join(f"{entry.key}: {entry.reason}" for entry in features.skipped[:3])
+            raise InputError(f"no image of class {name!r} could be read ({reasons or 'none came'})")
+        self.classifier.add_class(name, features.values)
+        self.detector.add_class(name, features.values)
+        return self
+
+    def remove_class(self, name: Label) -> Recognizer:
+        """Remove a class from prototypes and detector; of an added one nothing is left."""
+        self.classifier.remove_class(name)
+        self.detector.remove_class(name)
+        return self
+
+    def save(self, path: str | Path) -> None:
+        """Write everything, the network's weights too, to one safetensors file, atomically."""
+        backbone = self.extractor.backbone
+        weights = {name: value.detach().cpu().numpy() for name, value in backbone.model.state_dict().items()}
+        states = {"classifier": self.classifier.state(), "detector": self.detector.state()}
+        arrays = {f"backbone.{name}": value for name, value in weights.items()}
+        arrays |= {f"{part}.{key}": value for part, state in states.items() for key, value in state[0].items()}
+        header = {
+            "backbone": None if backbone.spec is None else config.to_dict(backbone.spec),
+            "preprocessing": asdict(backbone.preprocessing),
+            "weights_hash": backbone.weights_hash,
+            "tag": backbone.tag,
+            "report": None if self.report is None else asdict(self.report),
+            **{part: state[1] for part, state in states.items()},
+        }
+        persist.save(path, _KIND, _VERSION, arrays, header)
+
+    @classmethod
+    def load(cls, path: str | Path, *, model: Any = None, **extractor_settings: Any) -> Recognizer:
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        model : nn.Module, optional
+            The network, where it is not one of timm's and so can't be built from its name.
+        extractor_settings
+            Passed on to `FeatureExtractor`, such as device="cpu".
+
+        Raises
+        ------
+        InputError
+            If the file is missing, damaged or of another kind, or the network can't be built again.
+        """
+        from ncapps.features import FeatureExtractor
+
+        arrays, header = persist.load(path, _KIND, _VERSION)
+        parts: dict[str, dict[str, np.ndarray]] = {part: {} for part in _PARTS}
+        for key, value in arrays.items():
+            part, _, rest = key.partition(".")
+            parts[part][rest] = value
+        backbone = _rebuild(header, parts["backbone"], model, path)
+        report = header["report"] and FitReport(
+            **{**header["report"], "skipped": tuple(map(tuple, header["report"]["skipped"]))}
+        )
+        return cls(
+            FeatureExtractor(backbone, **extractor_settings),
+            PrototypeClassifier.restore(parts["classifier"], header["classifier"]),
+            ETFDetector.restore(parts["detector"], header["detector"]),  # type: ignore[arg-type]
+            report,
+        )
+
+
+def class_name(recognizer: Recognizer, text: str) -> Label:
+    """Read a class name typed by a person: a number where the recognizer's classes are numbers."""
+    if isinstance(recognizer.classes[0], str):
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"the classes of this recognizer are numbers, but {text!r} came") from None
+
+
+def _rebuild(header: dict[str, Any], weights: dict[str, np.ndarray], model: Any, path: str | Path) -> Any:
+    import torch
+
+    from ncapps.features import Backbone, BackboneSpec
+    from ncapps.features.checkpoint import load_weights
+
+    settings = {**header["preprocessing"]}
+    settings |= {key: tuple(settings[key]) for key in ("size", "mean", "std")}
+    if model is None and header["backbone"] is None:
+        raise InputError(
+            f"{path} was made with a network that is not timm's ({header['tag']}); "
+            "pass it: Recognizer.load(path, model=...)"
+        )
+    if model is not None:
+        backbone = Backbone(model, preprocessing=settings)
+    else:
+        # The file holds the weights: neither checkpoint nor cache is asked.
+        values = {**header["backbone"], "checkpoint": None, "pretrained": False, "download": False}
+        backbone = Backbone(config.from_dict(BackboneSpec, values, str(path)), preprocessing=settings)
+    load_weights(backbone.model, {key: torch.from_numpy(value) for key, value in weights.items()}, f"the file {path}")
+    if backbone.weights_hash != header["weights_hash"]:
+        raise InputError(f"{path} holds other weights than it was saved with; it was changed since")
+    backbone.model.eval()
+    return backbone
+
+
+def _labelled(features: Features) -> Features:
+    if features.labels is None:
+        raise InputError(
+            "the images have no class names; expected a folder (or zip) with one sub-folder a class, "
+            "or a list with labels"
+        )
+    return features
+
+
+def _rows(features: Features, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    assert features.labels is not None
+    return features.values[chosen], features.labels[chosen]
