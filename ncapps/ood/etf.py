@@ -15,8 +15,6 @@ from ncapps.simplex import SimplexETF
 from ncapps.statistics import ClassStatistics
 
 _VERTICES = ("auto", "means", "simplex")
-# Above this relative distance the class means are no simplex yet, and the fitted one would misplace the classes.
-_COLLAPSED = 0.2
 
 
 class ETFDetector(Detector):
@@ -31,8 +29,8 @@ class ETFDetector(Detector):
     Parameters
     ----------
     vertices : {"auto", "means", "simplex"}
-        Where the vertices come from; "auto" takes the fitted simplex where the means are one (relative distance below
-        0.2) and the means elsewhere.
+        Where the vertices come from; "auto" takes the fitted simplex where it lies nearer to the means than the images
+        do, and the means elsewhere.
 
     Attributes
     ----------
@@ -88,19 +86,22 @@ class ETFDetector(Detector):
     def _fit_statistics(self, statistics: ClassStatistics, head: Any) -> None:
         if self.vertices not in _VERTICES:
             raise InputError(f"vertices {self.vertices!r} is not known; choose one of {', '.join(_VERTICES)}")
-        vertices = self._place(statistics.means)
+        vertices = self._place(statistics)
         centered = statistics.means - statistics.center
         spread = np.sqrt((centered**2).sum(axis=1).mean())
         # One class has no simplex: the spread of its own images is the unit then.
         self.scale_ = float(spread or np.sqrt(statistics.squares.sum() / statistics.total) or 1.0)
         self._renew(dict(zip(statistics.classes, vertices, strict=True)), {})
 
-    def _place(self, means: np.ndarray) -> np.ndarray:
+    def _place(self, statistics: ClassStatistics) -> np.ndarray:
+        means = statistics.means
         possible = 2 <= len(means) <= means.shape[1] + 1 and np.ptp(means, axis=0).max() > 0
         if self.vertices == "means" or (self.vertices == "auto" and not possible):
             return means
-        simplex = SimplexETF.fit(means)
-        return simplex.points if self.vertices == "simplex" or simplex.distance < _COLLAPSED else means
+        points = SimplexETF.fit(means).points
+        misplaced = ((points - means) ** 2).sum(axis=1).mean()
+        near = misplaced <= statistics.squares.sum() / statistics.total
+        return points if self.vertices == "simplex" or near else means
 
     def _renew(self, known: dict[Label, np.ndarray], added: dict[Label, np.ndarray]) -> None:
         names = sorted_names(known, added)

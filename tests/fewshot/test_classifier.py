@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ncapps.errors import InputError
+from ncapps.fewshot import METRICS, PrototypeClassifier
+from ncapps.statistics import ClassStatistics
+
+
+def blobs(classes=4, each=20, width=6, seed=0, spread=0.2):
+    random = np.random.default_rng(seed)
+    centers = 3 * random.standard_normal((classes, width))
+    y = np.repeat([f"class {c}" for c in range(classes)], each)
+    return np.repeat(centers, each, axis=0) + spread * random.standard_normal((classes * each, width)), y
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_separated_classes_are_named_right(metric):
+    X, y = blobs()
+    classifier = PrototypeClassifier(metric=metric).fit(X[::2], y[::2])
+    assert (classifier.predict(X[1::2]) == y[1::2]).all()
+    assert classifier.score(X[1::2], y[1::2]) == 1.0
+
+
+def test_euclidean_is_the_nearest_class_mean_written_out():
+    X, y = blobs(spread=2.0)
+    means = np.stack([X[y == name].mean(axis=0) for name in np.unique(y)])
+    expected = np.unique(y)[[np.argmin([np.sum((x - mean) ** 2) for mean in means]) for x in X]]
+    assert (PrototypeClassifier(metric="euclidean").fit(X, y).predict(X) == expected).all()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_removing_an_added_class_gives_the_state_before_bit_for_bit(metric):
+    X, y = blobs()
+    classifier = PrototypeClassifier(metric=metric).fit(X, y)
+    state, scores = classifier.state_hash(), classifier.scores(X)
+    rest = np.random.default_rng(1).standard_normal((5, 6))
+    classifier.add_class("kiwi", rest).add_class("aardvark", rest + 1)
+    assert classifier.classes_.tolist() == ["aardvark", *np.unique(y), "kiwi"]
+    assert classifier.state_hash() != state
+    classifier.remove_class("aardvark").remove_class("kiwi")
+    assert classifier.state_hash() == state
+    assert np.array_equal(classifier.scores(X), scores)
+
+
+def test_adding_a_class_moves_no_other_score():
+    X, y = blobs()
+    classifier = PrototypeClassifier().fit(X, y)
+    before, temperature = classifier.scores(X), classifier.temperature_
+    classifier.add_class("zebra", X[:3] + 9)
+    assert np.array_equal(classifier.scores(X)[:, :4], before)
+    assert classifier.temperature_ == temperature
+
+
+def test_order_of_adding_does_not_matter():
+    X, y = blobs()
+    a, b = X[:5] + 4, X[5:10] - 4
+    one = PrototypeClassifier().fit(X, y).add_class("a", a).add_class("b", b)
+    other = PrototypeClassifier().fit(X, y).add_class("b", b).add_class("a", a)
+    assert one.state_hash() == other.state_hash()
+    assert np.array_equal(one.scores(X), other.scores(X))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 79))
+def test_partial_fit_in_two_parts_is_one_fit_of_the_prototypes(seed, cut):
+    X, y = blobs(seed=seed)
+    order = np.random.default_rng(seed).permutation(len(X))
+    X, y = X[order], y[order]
+    whole = PrototypeClassifier(temperature=1.0).fit(X, y)
+    parts = PrototypeClassifier(temperature=1.0).partial_fit(X[:cut], y[:cut]).partial_fit(X[cut:], y[cut:])
+    assert np.allclose(whole.prototypes_, parts.prototypes_, rtol=1e-10, atol=1e-12)
+    assert np.allclose(whole.scores(X), parts.scores(X), atol=1e-10)
+
+
+def test_partial_fit_gives_an_added_class_more_images():
+    X, y = blobs()
+    more = np.random.default_rng(3).standard_normal((6, 6))
+    classifier = PrototypeClassifier().fit(X, y).add_class("kiwi", more[:2])
+    center = classifier.center_
+    classifier.partial_fit(more[2:], ["kiwi"] * 4)
+    assert np.allclose(classifier.prototypes_[list(classifier.classes_).index("kiwi")], more.mean(axis=0))
+    assert np.array_equal(classifier.center_, center)
+    assert "kiwi" not in PrototypeClassifier().fit(X, y).classes_
+    assert "kiwi" not in classifier.remove_class("kiwi").classes_
+
+
+def test_a_fitted_class_can_be_removed_too():
+    X, y = blobs()
+    classifier = PrototypeClassifier().fit(X, y).remove_class("class 2")
+    assert classifier.classes_.tolist() == ["class 0", "class 1", "class 3"]
+    assert "class 2" not in classifier.predict(X)
+
+
+def test_integer_labels_with_gaps_stay_integers():
+    X, y = blobs()
+    codes = np.array([7, -3, 40, 1000])[np.unique(y, return_inverse=True)[1]]
+    classifier = PrototypeClassifier().fit(X, codes)
+    assert classifier.classes_.tolist() == [-3, 7, 40, 1000]
+    assert (classifier.predict(X) == codes).all()
+
+
+def test_probabilities_add_up_and_their_temperature_is_fitted_on_left_out_images():
+    X, y = blobs(spread=2.5)
+    classifier = PrototypeClassifier(metric="euclidean").fit(X, y)
+    probabilities = classifier.predict_proba(X)
+    assert np.allclose(probabilities.sum(axis=1), 1)
+    assert (probabilities.argmax(1) == classifier.scores(X).argmax(1)).all()
+    cold = PrototypeClassifier(metric="euclidean", temperature=1e-3).fit(X, y).predict_proba(X)
+    assert cold.max(axis=1).mean() > probabilities.max(axis=1).mean()
+
+
+def test_statistics_alone_suffice():
+    X, y = blobs()
+    from_images = PrototypeClassifier(temperature=0.1).fit(X, y)
+    from_sums = PrototypeClassifier(temperature=0.1).fit_statistics(ClassStatistics.from_features(X, y))
+    assert np.array_equal(from_images.scores(X), from_sums.scores(X))
+    assert PrototypeClassifier(metric="euclidean").fit_statistics(ClassStatistics.from_features(X, y)).temperature_ > 0
+
+
+def test_one_image_is_scored_as_in_a_batch():
+    X, y = blobs()
+    classifier = PrototypeClassifier().fit(X, y)
+    assert np.allclose(classifier.scores(X)[3], classifier.scores(X[3:4])[0], atol=1e-12)
+
+
+def test_save_and_load_keep_every_bit(tmp_path):
+    X, y = blobs()
+    classifier = PrototypeClassifier(metric="euclidean").fit(X, y).add_class("kiwi", X[:5] + 3)
+    classifier.save(tmp_path / "c.safetensors")
+    loaded = PrototypeClassifier.load(tmp_path / "c.safetensors")
+    assert loaded.state_hash() == classifier.state_hash()
+    assert np.array_equal(loaded.predict_proba(X), classifier.predict_proba(X))
+    assert loaded.get_params() == classifier.get_params()
+    assert loaded.remove_class("kiwi").state_hash() == classifier.remove_class("kiwi").state_hash()
+
+
+def test_tensors_in_tensors_out():
+    X, y = blobs()
+    classifier = PrototypeClassifier().fit(torch.from_numpy(X), y)
+    assert isinstance(classifier.predict_proba(torch.from_numpy(X)), torch.Tensor)
+    assert isinstance(classifier.predict(torch.from_numpy(X)), np.ndarray)
+
+
+def test_errors_name_the_cause():
+    X, y = blobs()
+    classifier = PrototypeClassifier().fit(X, y)
+    with pytest.raises(InputError, match="is there already"):
+        classifier.add_class("class 1", X[:5])
+    with pytest.raises(InputError, match="came without an image"):
+        classifier.add_class("kiwi", X[:0])
+    with pytest.raises(InputError, match="mixed type"):
+        classifier.add_class(8, X[:5])
+    with pytest.raises(InputError, match="is not known; the classes are"):
+        classifier.remove_class("kiwi")
+    with pytest.raises(InputError, match="have 5 columns, but this classifier was fitted on 6"):
+        classifier.predict(X[:, :5])
+    with pytest.raises(InputError, match="NaN or infinity in 1 of 2 rows, the first is row 1"):
+        classifier.predict(np.stack([X[0], X[0] * np.nan]))
+    with pytest.raises(InputError, match="metric 'manhattan' is not known; choose one of euclidean, cosine"):
+        PrototypeClassifier(metric="manhattan").fit(X, y)
+    with pytest.raises(InputError, match="temperature must be above 0"):
+        PrototypeClassifier(temperature=-1.0).fit(X, y)
+    with pytest.raises(InputError, match="is the last one"):
+        PrototypeClassifier().fit(X[:20], y[:20]).remove_class("class 0")
+    with pytest.raises(InputError, match="1 image\\(s\\) or more are needed, but 0 came"):
+        PrototypeClassifier().fit(X[:0], y[:0])
