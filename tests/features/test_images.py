@@ -6,62 +6,18 @@ import os
 import pickle
 import shutil
 import struct
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from photo_files import list_of, same, zip_of
 from PIL import Image
 
 from ncapps.errors import InputError
-from ncapps.features.images import ImageSource, Subset, UnreadableImage, open_images
+from ncapps.features.images import UnreadableImage, open_images
 
 DATA = Path(os.environ.get("NCAPPS_DATA", Path(__file__).parents[3] / "shared")) / "data"
-
-
-@pytest.fixture
-def photos(tmp_path) -> Path:
-    """Two classes of three images, with the litter that real folders have."""
-    folder = tmp_path / "photos"
-    rng = np.random.default_rng(0)
-    for name in ("cat", "dog"):
-        (folder / name).mkdir(parents=True)
-        for number, suffix in enumerate(("png", "jpg", "webp")):
-            pixels = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / name / f"{number}.{suffix}")
-    (folder / ".hidden").mkdir()
-    Image.new("RGB", (4, 4)).save(folder / ".hidden" / "x.png")
-    (folder / "cat" / "._0.png").write_bytes(b"litter")
-    (folder / "dog" / "Thumbs.db").write_bytes(b"litter")
-    (folder / "notes.txt").write_text("not an image")
-    return folder
-
-
-def zip_of(folder: Path, target: Path, prefix: str = "", method: int = zipfile.ZIP_DEFLATED) -> Path:
-    with zipfile.ZipFile(target, "w", method) as archive:
-        for file in sorted(folder.rglob("*")):
-            archive.write(file, prefix + file.relative_to(folder).as_posix())
-    return target
-
-
-def list_of(folder: Path, suffix: str = ".csv") -> Path:
-    mark = {".csv": ",", ".tsv": "\t"}[suffix]
-    lines = [mark.join((key, key.split("/")[0])) for key in sorted(open_images(folder).keys)]
-    target = folder / f"list{suffix}"
-    target.write_text("\n".join([mark.join(("path", "label")), *lines]) + "\n")
-    return target
-
-
-def same(a: ImageSource, b: ImageSource) -> bool:
-    return (
-        a.keys == b.keys
-        and a.labels == b.labels
-        and all(np.array_equal(np.asarray(a.read(i)), np.asarray(b.read(i))) for i in range(len(a)))
-    )
 
 
 class TestOneRuleForAll:
@@ -188,68 +144,6 @@ class TestLedger:
                 open_images(data, max_pixels=100).read(0)
 
 
-class TestZip:
-    @pytest.mark.parametrize(
-        "name", ["../cat/1.png", "cat/../../1.png", "/cat/1.png", "C:/1.png", "..\\1.png", "\\1.png"]
-    )
-    def test_entries_that_climb_out_are_refused(self, tmp_path, name):
-        path = tmp_path / "evil.zip"
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("cat/0.png", b"x")
-            archive.writestr(name, b"x")
-        with pytest.raises(InputError, match="climbs out of the zip; such a zip is broken or hostile") as caught:
-            open_images(path)
-        assert "\n" not in str(caught.value)
-        assert list(tmp_path.iterdir()) == [path]
-
-    def test_backslashes_separate(self, tmp_path):
-        path = tmp_path / "old.zip"
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("cat\\1.png", b"x")
-            archive.writestr("dog\\1.png", b"x")
-        assert open_images(path).labels == ("cat", "dog")
-
-    def test_litter_is_ignored(self, photos, tmp_path):
-        path = zip_of(photos, tmp_path / "photos.zip", prefix="photos/")
-        with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr("__MACOSX/photos/cat/._0.png", b"litter")
-            archive.writestr("photos/.DS_Store", b"litter")
-        assert open_images(path).labels == open_images(photos).labels
-
-    def test_an_empty_class(self, photos, tmp_path):
-        (photos / "eel").mkdir()
-        for data in (photos, zip_of(photos, tmp_path / "photos.zip")):
-            with pytest.raises(InputError, match=r"class 'eel' has no images.*put images into it or remove it"):
-                open_images(data)
-
-    def test_damaged_and_doubled(self, photos, tmp_path):
-        path = zip_of(photos, tmp_path / "photos.zip")
-        (tmp_path / "half.zip").write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        with pytest.raises(InputError, match="damaged or not a zip .*; was it downloaded in full?"):
-            open_images(tmp_path / "half.zip")
-        with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
-            archive.writestr("cat/0.png", b"x")
-        with pytest.raises(InputError, match="holds cat/0.png twice"):
-            open_images(path)
-
-    def test_forked_workers_do_not_disturb_each_other(self, tmp_path):
-        # In a process of its own: the workers of a test run must not inherit threads.
-        path = tmp_path / "p.zip"
-        with zipfile.ZipFile(path, "w") as archive:
-            for index in range(200):
-                archive.writestr(f"cat/{index:03d}.pgm", b"P5 16 16 255\n" + bytes([index]) * 256)
-        script = (
-            "import sys, multiprocessing, numpy as np\n"
-            "from ncapps.features.images import open_images\n"
-            "source = open_images(sys.argv[1]); source.read(0)\n"
-            "def value(i): return int(np.asarray(source.read(i)).max())\n"
-            "with multiprocessing.get_context('fork').Pool(4) as pool:\n"
-            "    assert pool.map(value, range(200), chunksize=3) == list(range(200))\n"
-        )
-        root = str(Path(__file__).parents[2])
-        subprocess.run([sys.executable, "-c", script, str(path)], check=True, timeout=60, cwd=root)
-
-
 class TestBadInput:
     @pytest.mark.parametrize(
         ("make", "words"),
@@ -291,80 +185,6 @@ class TestBadInput:
         (photos / "cat" / "clip.mp4").touch()
         assert len(open_images(photos)) == 6
         assert "1 file(s) are no images by their suffix and are left out, such as cat/clip.mp4" in caplog.text
-
-
-class TestFingerprint:
-    def test_it_changes_with_content_key_and_label(self, photos, tmp_path):
-        path = zip_of(photos, tmp_path / "photos.zip")
-        for data in (photos, path):
-            source = open_images(data)
-            prints = {
-                source.fingerprint(),
-                source.with_labels(list("abcabc")).fingerprint(),
-                source.select([0]).fingerprint(),
-            }
-            assert len(prints) == 3
-            assert open_images(data).fingerprint() == source.fingerprint()
-        old = (open_images(photos).fingerprint(), open_images(path).fingerprint())
-        file = photos / "cat" / "0.png"
-        data = bytearray(file.read_bytes())
-        data[-1] ^= 1
-        file.write_bytes(data)
-        os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))
-        assert open_images(photos).fingerprint() != old[0]
-        assert open_images(zip_of(photos, path)).fingerprint() != old[1]
-
-    def test_a_zip_packed_anew_is_the_same(self, photos, tmp_path):
-        packed = open_images(zip_of(photos, tmp_path / "a.zip", method=zipfile.ZIP_STORED))
-        assert packed.fingerprint() == open_images(zip_of(photos, tmp_path / "b.zip")).fingerprint()
-
-    @given(st.integers(0, 5 * 4 * 4 - 1))
-    def test_one_byte_of_an_array(self, position):
-        images = np.zeros((5, 4, 4), np.uint8)
-        old = open_images(images).fingerprint()
-        images.reshape(-1)[position] = 1
-        assert open_images(images).fingerprint() != old
-
-    def test_number_and_name_are_not_the_same_label(self):
-        images = np.zeros((2, 4, 4), np.uint8)
-        assert open_images(images, [0, 1]).fingerprint() != open_images(images, ["0", "1"]).fingerprint()
-
-
-class TestSubset:
-    @given(st.permutations(range(8)), st.integers(1, 8), st.integers(1, 8))
-    def test_a_subset_of_a_subset_is_a_subset(self, order, first, second):
-        digits = open_images("digits")
-        outer = digits.select(order[:first])
-        inner = outer.select(list(range(first))[::-1][:second])
-        flat = Subset(digits, order[:first][::-1][:second])
-        assert same(inner, flat)
-        assert inner.fingerprint() == flat.fingerprint()
-        assert inner.source is digits
-
-    def test_all_of_a_source_is_the_source(self):
-        digits = open_images("digits")
-        assert digits.select(range(len(digits))).fingerprint() == digits.fingerprint()
-
-    def test_masks_and_labels(self):
-        digits = open_images("digits")
-        eights = digits.select(np.array(digits.labels) == 8)
-        assert set(eights.labels) == {8}
-        assert len(eights) == 174
-        assert eights.with_labels(["x"] * 174).select([3]).labels == ("x",)
-
-    @pytest.mark.parametrize(
-        ("indices", "words"),
-        [
-            ([0, 0], "occurs twice"),
-            ([-1], "go from 0"),
-            ([1797], "go from 0 to 1796"),
-            ([0.5], "list of integers"),
-            ([True], "mask"),
-        ],
-    )
-    def test_bad_positions(self, indices, words):
-        with pytest.raises(InputError, match=words):
-            open_images("digits").select(indices)
 
 
 def test_file_names_of_any_kind_give_clean_keys(tmp_path):
