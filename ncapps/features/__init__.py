@@ -11,3 +11,5 @@ from ncapps.features.images import open_images as open_images
 from ncapps.features.preprocessing import Preprocessing as Preprocessing
 from ncapps.features.records import Features as Features
 from ncapps.features.records import Skipped as Skipped
+from ncapps.features.source import Subset as Subset
+from ncapps.features.splits import split_by_class as split_by_class
