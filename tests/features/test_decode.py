@@ -75,15 +75,13 @@ def test_what_is_no_image_is_refused_with_a_reason(data, words):
 
 
 def test_cmyk_is_turned_into_rgb():
-    result = pixels(encoded(photo().convert("CMYK"), "JPEG", quality=95))
-    assert np.abs(result - np.asarray(photo())).mean() < 6
+    assert np.abs(pixels(encoded(photo().convert("CMYK"), "JPEG", quality=95)) - np.asarray(photo())).mean() < 6
 
 
 def test_grey_and_one_bit():
     grey = Image.new("L", (8, 8), 77)
     assert (pixels(encoded(grey, "PNG")) == 77).all()
-    black_and_white = pixels(encoded(Image.fromarray(np.eye(8) > 0), "PNG"))
-    assert np.array_equal(black_and_white[:, :, 1], 255 * np.eye(8, dtype=int))
+    assert np.array_equal(pixels(encoded(Image.fromarray(np.eye(8) > 0), "PNG"))[:, :, 1], 255 * np.eye(8, dtype=int))
 
 
 def test_palette_keeps_its_colours():
