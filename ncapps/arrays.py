@@ -62,17 +62,7 @@ def as_features(
     InputError
         If the shape, the width or a value is not what it has to be.
     """
-    matrix = to_numpy(values)
-    if matrix.ndim != 2:
-        hint = "; one image is features[None, :]" if matrix.ndim == 1 else "; pool or flatten the maps first"
-        raise InputError(
-            f"features must be a matrix (images, feature width), but have {matrix.ndim} dimensions, "
-            f"shape {tuple(matrix.shape)}{hint}"
-        )
-    if matrix.dtype == object or not np.issubdtype(matrix.dtype, np.number) or np.iscomplexobj(matrix):
-        raise InputError(f"features must be real numbers, but have the type {matrix.dtype}")
-    if matrix.shape[1] == 0:
-        raise InputError("features have no columns: 0 feature(s) (shape=" + str(matrix.shape) + ") were given")
+    matrix = as_matrix(values)
     if width is not None and matrix.shape[1] != width:
         raise InputError(
             f"features have {matrix.shape[1]} columns, but {fitted_on or 'this object'} was fitted on {width}; "
@@ -83,6 +73,28 @@ def as_features(
     if not (keep_float32 and matrix.dtype == np.float32):
         matrix = matrix.astype(np.float64, copy=False)
     check_finite(matrix)
+    return matrix
+
+
+def as_matrix(values: Any) -> np.ndarray:
+    """Return features as a matrix of real numbers in their own type, its values unchecked.
+
+    Raises
+    ------
+    InputError
+        If there are not two dimensions, no columns, or no real numbers.
+    """
+    matrix = to_numpy(values)
+    if matrix.ndim != 2:
+        hint = "; one image is features[None, :]" if matrix.ndim == 1 else "; pool or flatten the maps first"
+        raise InputError(
+            f"features must be a matrix (images, feature width), but have {matrix.ndim} dimensions, "
+            f"shape {tuple(matrix.shape)}{hint}"
+        )
+    if matrix.dtype == object or not np.issubdtype(matrix.dtype, np.number) or np.iscomplexobj(matrix):
+        raise InputError(f"features must be real numbers, but have the type {matrix.dtype}")
+    if matrix.shape[1] == 0:
+        raise InputError(f"features have no columns: 0 feature(s) (shape={tuple(matrix.shape)}) were given")
     return matrix
 
 
@@ -117,39 +129,46 @@ def as_labels(labels: Any, rows: int | None = None) -> np.ndarray:
 
 
 def _label_array(labels: Any) -> np.ndarray:
-    if isinstance(labels, (str, int)) or labels is None:
+    if labels is None or isinstance(labels, (str, bytes, int, float)):
         raise InputError(f"labels must be a list, one label an image, but {labels!r} came")
-    if not hasattr(labels, "dtype"):
-        kinds = {_kind(label) for label in labels}
-        if len(kinds) > 1:
-            raise InputError(
-                f"labels are of mixed type ({' and '.join(sorted(kinds))}); "
-                "name all classes by strings, or all by integers"
-            )
-        array = np.asarray(list(labels))
-        if not len(array):
-            return array.astype(np.int64)
-    else:
+    if hasattr(labels, "dtype"):
         array = to_numpy(labels)
-    if array.dtype == object:
-        return _label_array(array.tolist())
+        if array.dtype != object:
+            return _plain(array)
+        labels = array.tolist()
+    labels = [label.item() if getattr(label, "ndim", None) == 0 else label for label in labels]
+    kinds = {_kind(label) for label in labels}
+    if len(kinds) > 1:
+        raise InputError(
+            f"labels are of mixed type ({' and '.join(sorted(kinds))}); name all classes by strings, or all by integers"
+        )
+    if kinds - {"str", "int"}:
+        raise InputError(
+            f"labels must be strings or integers, one an image, but hold {kinds.pop()}; is a label missing or nested?"
+        )
+    return _plain(np.asarray(labels)) if labels else np.zeros(0, np.int64)
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """Return labels as int64 or as strings; anything else is refused."""
     if array.dtype.kind == "f":
-        if not np.array_equal(array, np.round(array)):
+        if not np.array_equal(array, np.round(array)) or not np.isfinite(array).all():
             raise InputError(
                 "labels are fractional numbers (Unknown label type: continuous); classes are names or integers"
             )
-        array = array.astype(np.int64)
-    if array.dtype.kind == "b":
-        array = array.astype(np.int64)
-    if array.dtype.kind not in "iuUT":
+    elif array.dtype.kind not in "biuUT" and array.dtype != object:
         raise InputError(f"labels must be strings or integers, but have the type {array.dtype}")
-    return array.astype(np.int64) if array.dtype.kind in "iu" else array.astype(np.str_)
+    if array.dtype.kind in "UT":
+        return array.astype(np.str_)
+    if array.dtype.kind in "fuO" and array.size and max(abs(array.min()), array.max()) >= 2**63:
+        raise InputError("integer labels must fit 64 bits; name such classes by strings")
+    return array.astype(np.int64)
 
 
 def _kind(label: Any) -> str:
     if isinstance(label, str):
         return "str"
-    if isinstance(label, (int, np.integer, float, np.floating, bool, np.bool_)):
+    if isinstance(label, (int, float)):
         return "int"
     return type(label).__name__
 

@@ -105,15 +105,14 @@ def measure_collapse(
     (0.0, 0.0)
     """
     stats = ClassStatistics.from_features(features, labels) if statistics is None else statistics
-    features = as_features(features, stats.width, "the statistics", keep_float32=True)
+    features = as_features(features, stats.width, "the statistics object", keep_float32=True)
     as_labels(labels, len(features))
+    if len(features) != stats.total:
+        raise InputError(
+            f"statistics of {stats.total} images came with {len(features)} images; are they of just these features?"
+        )
     weight, bias = head_arrays(head, stats)
-    return _report(
-        stats,
-        weight,
-        nc4_agreement=None if weight is None else _agreement(features, stats.means, weight, bias),
-        nc4_feature_norm_spread=measures.spread(np.linalg.norm(features - stats.center, axis=1)),
-    )
+    return _report(stats, weight, **_image_measures(features, stats, weight, bias))
 
 
 def measure_collapse_from_statistics(stats: ClassStatistics, head: Any = None) -> CollapseReport:
@@ -130,21 +129,32 @@ def head_arrays(head: Any, stats: ClassStatistics) -> tuple[np.ndarray | None, n
     expected = (len(stats.classes), stats.width)
     if weight.shape != expected:
         raise InputError(
-            f"the head has {weight.shape[0]} rows of {weight.shape[-1]} columns, but the features have {expected[0]} "
-            f"classes and {expected[1]} columns; do the labels hold just the classes the head was trained on?"
+            f"the head's weight has the shape {weight.shape}, but the features have {expected[0]} classes and "
+            f"{expected[1]} columns; do the labels hold just the classes the head was trained on?"
         )
     bias = getattr(head, "bias", None)
-    return weight, np.zeros(len(weight)) if bias is None else to_numpy(bias).astype(np.float64)
+    bias = np.zeros(len(weight)) if bias is None else to_numpy(bias).astype(np.float64)
+    if bias.shape != (len(weight),):
+        raise InputError(f"the head has {len(weight)} rows, but a bias of shape {bias.shape}; one number a row is due")
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+        raise InputError("the head holds NaN or infinity; did its training diverge?")
+    return weight, bias
 
 
-def _agreement(
-    features: np.ndarray, means: np.ndarray, weight: np.ndarray, bias: np.ndarray, chunk: int = 8192
-) -> float:
-    agreed = 0
+def _image_measures(
+    features: np.ndarray, stats: ClassStatistics, weight: np.ndarray | None, bias: np.ndarray, chunk: int = 8192
+) -> dict[str, float | None]:
+    """Return what needs the images themselves, chunk by chunk: agreement of the decisions, spread of the norms."""
+    agreed, norms = 0, np.zeros(len(features))
     for start in range(0, len(features), chunk):
         rows = features[start : start + chunk].astype(np.float64)
-        agreed += int(np.sum((rows @ weight.T + bias).argmax(1) == squared_distances(rows, means).argmin(1)))
-    return agreed / max(len(features), 1)
+        norms[start : start + chunk] = np.linalg.norm(rows - stats.center, axis=1)
+        if weight is not None:
+            agreed += int(np.sum((rows @ weight.T + bias).argmax(1) == squared_distances(rows, stats.means).argmin(1)))
+    return {
+        "nc4_agreement": None if weight is None else agreed / max(len(features), 1),
+        "nc4_feature_norm_spread": measures.spread(norms),
+    }
 
 
 def _report(stats: ClassStatistics, weight: np.ndarray | None, **from_images: Any) -> CollapseReport:

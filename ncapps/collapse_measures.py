@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ncapps.errors import InputError
 from ncapps.prototypes import squared_distances, unit_rows
 from ncapps.simplex import SimplexETF
 
@@ -77,7 +78,11 @@ def etf_distance(means: np.ndarray) -> float | None:
     """Return the relative distance to the nearest simplex; None where none can exist, 1 where all means coincide."""
     if len(means) > means.shape[1] + 1:
         return None
-    return 1.0 if np.ptp(means, axis=0).max() == 0 else SimplexETF.fit(means).distance
+    try:
+        return SimplexETF.fit(means).distance
+    except InputError:
+        # Of what `fit` refuses only this is left: the means coincide.
+        return 1.0
 
 
 def head_measures(weight: np.ndarray, centered: np.ndarray) -> dict[str, float]:

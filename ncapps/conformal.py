@@ -15,28 +15,26 @@ def p_values(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
 
     Small = unlike the known images. For an image exchangeable with the calibration images P(p <= a) <= a
     (Vovk, Gammerman and Shafer 2005, prop. 2.4).
-    """
-    ordered = np.sort(np.asarray(calibration, dtype=np.float64))
-    return (1 + np.searchsorted(ordered, scores, side="right")) / (len(ordered) + 1)
-
-
-def threshold(calibration: np.ndarray, reject_rate: float) -> float:
-    """Return the score below which an image is refused, so that p < = reject_rate just when score < threshold.
 
     Raises
     ------
     InputError
-        If the rate is outside 0..1, or so small that the calibration images can't tell it.
+        If a score is NaN.
     """
-    check_rate(reject_rate)
-    count = len(calibration)
-    rank = math.floor(reject_rate * (count + 1) + 1e-9)
-    if rank < 1:
-        raise InputError(
-            f"{count} calibration images can't hold a false-alarm rate of {reject_rate:g}: "
-            f"{images_needed(reject_rate)} or more are needed, or a rate of {1 / (count + 1):.3g} or more"
-        )
-    return float(np.partition(calibration, rank - 1)[rank - 1])
+    ordered = np.sort(check_scores(calibration, "calibration scores"))
+    return (1 + np.searchsorted(ordered, check_scores(scores, "scores"), side="right")) / (len(ordered) + 1)
+
+
+def threshold(calibration: np.ndarray, reject_rate: float) -> float:
+    """Return the score below which an image is refused, so that p <= reject_rate just when score < threshold.
+
+    Raises
+    ------
+    InputError
+        If the rate is outside 0..1, or so small that the calibration images can't tell it, or a score is NaN.
+    """
+    rank = _rank(len(calibration), reject_rate)
+    return float(np.partition(check_scores(calibration, "calibration scores"), rank - 1)[rank - 1])
 
 
 def images_needed(reject_rate: float) -> int:
@@ -57,8 +55,36 @@ def false_alarm_band(n_calibration: int, n_images: int, reject_rate: float, leve
     """Return the band in which the measured false-alarm rate of `n_images` known images lies with probability `level`.
 
     The number refused is beta-binomial: both the calibration and the tested images are random draws.
+
+    Raises
+    ------
+    InputError
+        If the rate is outside 0..1, or so small that the calibration images can't tell it.
     """
-    rank = math.floor(reject_rate * (n_calibration + 1) + 1e-9)
+    rank = _rank(n_calibration, reject_rate)
     law = betabinom(n_images, rank, n_calibration + 1 - rank)
     low, high = law.ppf((1 - level) / 2), law.ppf((1 + level) / 2)
     return float(low / n_images), float(high / n_images)
+
+
+def check_scores(scores: np.ndarray, name: str) -> np.ndarray:
+    """Return scores as float64; NaN is refused, for it would sort above every score and count as known."""
+    scores = np.asarray(scores, dtype=np.float64)
+    if np.isnan(scores).any():
+        raise InputError(f"{int(np.isnan(scores).sum())} of {scores.size} {name} are NaN; are the features finite?")
+    return scores
+
+
+def _rank(n_calibration: int, reject_rate: float) -> int:
+    """Return which of the sorted calibration scores is the threshold, counted from 1."""
+    check_rate(reject_rate)
+    # The largest rank with rank / (n + 1) <= rate, divided as `p_values` does: 0.29 * 100 alone is 28.999...
+    guess = math.floor(reject_rate * (n_calibration + 1))
+    rank = next(rank for rank in (guess + 1, guess, guess - 1) if rank / (n_calibration + 1) <= reject_rate)
+    if rank < 1:
+        possible = math.ceil(1e6 / (n_calibration + 1)) / 1e6
+        raise InputError(
+            f"{n_calibration} calibration images can't hold a false-alarm rate of {reject_rate:g}: "
+            f"{images_needed(reject_rate)} or more are needed, or a rate of {possible:g} or more"
+        )
+    return rank

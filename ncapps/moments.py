@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import get_blas_funcs
-from scipy.sparse import csr_matrix
 
-from ncapps.arrays import Label, as_labels, check_finite, native, sorted_names, to_numpy
+from ncapps.arrays import Label, as_labels, as_matrix, check_finite, sorted_names
 from ncapps.errors import InputError
 
-# 2,048 rows of 512 float64 columns stay inside a core's share of the cache; a larger chunk was slower.
-_CHUNK = 2048
-# Class means used as pivots are renewed after so many rows.
-_RENEW = 65_536
+# Rows of one matrix product, and of one step of the element-wise work before it: with 512 columns a step stays inside
+# a core's own cache, and a product of 2,048 rows is as fast as a longer one.
+_PRODUCT, _STEP = 2048, 256
+# Rows that are sorted by class together, and after which the class means used as pivots are renewed.
+_BLOCK = 65_536
 _syrk: Any = get_blas_funcs("syrk", dtype=np.float64)
 
 
@@ -25,8 +25,10 @@ class MomentAccumulator:
     Every row is centred on the mean its class had when the stretch of rows began (on its first image, for a new
     class), and the stretch is corrected once at its end:
     S += sum r rT - sum_c D_c D_cT / (n_c + k_c), with r = x - pivot and D_c the sum of r over the k_c new rows of c.
-    This is the update of Chan, Golub and LeVeque (1983), eq. 2.1, taken about the old mean. The pivot is a mean (or a
-    member) of the very data, so what cancels is never more than (n_c + k_c) / n_c times what stays.
+    This is the update of Chan, Golub and LeVeque (1983) taken about the old mean. The pivot is a mean (or a member) of
+    the very data, so what cancels is never more than (n_c + k_c) / n_c times what stays.
+
+    An update that raises may have added part of its batch: throw the accumulator away then.
     """
 
     def __init__(self, width: int) -> None:
@@ -39,62 +41,70 @@ class MomentAccumulator:
         self._fresh_counts = np.zeros(0)
         self._fresh_sums = np.zeros((0, width))
         self._fresh_rows = 0
-        self._buffers = np.empty((2, _CHUNK, width))
+        self._residuals = np.empty((_PRODUCT, width))
+        self._pivots = np.empty((_STEP, width))
 
     def update(self, features: Any, labels: Any) -> None:
         """Add a batch: features of shape (images, feature width) and one label an image."""
-        features = to_numpy(features)
-        if features.ndim != 2 or features.shape[1] != self._width:
+        features = as_matrix(features)
+        if features.shape[1] != self._width:
             raise InputError(
                 f"features of shape {tuple(features.shape)} came where (images, {self._width}) was expected; "
                 "were the batches extracted with different backbones?"
             )
-        if not np.issubdtype(features.dtype, np.floating):
-            features = features.astype(np.float64)
-        names, codes = np.unique(as_labels(labels, len(features)), return_inverse=True)
-        codes = self._register(names, features, codes)[codes]
-        for start in range(0, len(features), _CHUNK):
-            self._add(features[start : start + _CHUNK], codes[start : start + _CHUNK])
-            if self._fresh_rows >= _RENEW:
+        codes = self._encode(as_labels(labels, len(features)).tolist(), features)
+        for start in range(0, len(features), _BLOCK):
+            block, block_codes = features[start : start + _BLOCK], codes[start : start + _BLOCK]
+            # Sorted by class, a product's rows have few pivots and few sums, whatever the number of classes.
+            order = np.argsort(block_codes, kind="stable")
+            for first in range(0, len(order), _PRODUCT):
+                chosen = order[first : first + _PRODUCT]
+                if not self._add(block, chosen, block_codes[chosen]):
+                    check_finite(features)
+                    raise InputError("features are too large to be squared in float64; scale them down")
+            self._fresh_rows += len(block)
+            if self._fresh_rows >= _BLOCK:
                 self._settle()
 
-    def _register(self, names: np.ndarray, features: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Give new classes a number and their first image as the pivot; return the number of each name."""
-        labels = [native(name) for name in names]
-        new = [position for position, label in enumerate(labels) if label not in self._index]
+    def _encode(self, labels: list[Label], features: np.ndarray) -> np.ndarray:
+        """Return the number of each label's class; a new class gets the next one, and its first image as the pivot."""
+        new = [label for label in dict.fromkeys(labels) if label not in self._index]
         if new:
-            first = np.unique(codes, return_index=True)[1][new]
-            known = next(iter(self._index), labels[0])
-            if type(known) is not type(labels[0]):
+            if type(next(iter(self._index), new[0])) is not type(new[0]):
                 raise InputError("class names are of mixed type (int and str); name all classes by one of them")
-            for position in new:
-                self._index[labels[position]] = len(self._index)
+            self._index.update({label: len(self._index) + position for position, label in enumerate(new)})
+        codes = np.fromiter(map(self._index.__getitem__, labels), dtype=np.int64, count=len(labels))
+        if new:
+            present, first = np.unique(codes, return_index=True)
+            pivots = features[first[-len(new) :]].astype(np.float64)
+            check_finite(pivots)
             zeros = np.zeros(len(new))
             self._counts, self._squares, self._fresh_counts = (
                 np.concatenate([old, zeros]) for old in (self._counts, self._squares, self._fresh_counts)
             )
-            pivots = features[first].astype(np.float64)
-            check_finite(pivots)
             self._means = np.concatenate([self._means, pivots])
-            self._fresh_sums = np.concatenate([self._fresh_sums, np.zeros((len(new), self._width))])
-        return np.fromiter((self._index[label] for label in labels), dtype=np.int64, count=len(labels))
+            self._fresh_sums = np.concatenate([self._fresh_sums, np.zeros_like(pivots)])
+        return codes
 
-    def _add(self, rows: np.ndarray, codes: np.ndarray) -> None:
-        count = len(rows)
-        pivots, residuals = self._buffers[0, :count], self._buffers[1, :count]
-        np.take(self._means, codes, axis=0, out=pivots, mode="clip")
-        np.subtract(rows, pivots, out=residuals)
+    def _add(self, rows: np.ndarray, chosen: np.ndarray, codes: np.ndarray) -> bool:
+        """Add the chosen rows, whose class numbers are sorted; return False, and add nothing, if one is not finite."""
+        residuals = self._residuals[: len(chosen)]
+        for start in range(0, len(chosen), _STEP):
+            part = slice(start, start + _STEP)
+            pivots = self._pivots[: len(codes[part])]
+            np.take(self._means, codes[part], axis=0, out=pivots, mode="clip")
+            np.subtract(rows[chosen[part]], pivots, out=residuals[part])
         squares = np.einsum("ij,ij->i", residuals, residuals)
         if not np.isfinite(squares.sum()):
-            check_finite(rows)
-            raise InputError("features are too large to be squared in float64; scale them down")
+            return False
         self._scatter = _syrk(1.0, residuals.T, beta=1.0, c=self._scatter, overwrite_c=1)
-        present, local = np.unique(codes, return_inverse=True)
-        members = csr_matrix((np.ones(count), (local, np.arange(count))), shape=(len(present), count))
-        self._fresh_sums[present] += members @ residuals
-        self._fresh_counts[present] += np.bincount(local, minlength=len(present))
-        self._squares[present] += np.bincount(local, weights=squares, minlength=len(present))
-        self._fresh_rows += count
+        starts = np.flatnonzero(np.diff(codes, prepend=-1))
+        for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(codes)], strict=True):
+            code = codes[start]
+            self._fresh_sums[code] += np.add.reduce(residuals[start:stop], axis=0)
+            self._squares[code] += squares[start:stop].sum()
+            self._fresh_counts[code] += stop - start
+        return True
 
     def _settle(self) -> None:
         """Move the pivots to the class means of all rows so far and take the shift out of the scatter."""
@@ -125,7 +135,7 @@ class MomentAccumulator:
 def merge_means(counts: np.ndarray, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Merge two sides' class means; return them and the shifts whose outer products the scatter has to gain.
 
-    Chan, Golub and LeVeque (1983), eq. 2.1: m = m_a + n_b / n (m_b - m_a), S = S_a + S_b + n_a n_b / n (m_b - m_a)(.)T.
+    Chan, Golub and LeVeque (1983): m = m_a + n_b / n (m_b - m_a), S = S_a + S_b + n_a n_b / n (m_b - m_a)(.)T.
 
     Parameters
     ----------

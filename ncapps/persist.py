@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,17 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder; name the file to write")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    # Not tempfile.mkstemp: its file is private whatever the umask says, and other users have to read the result.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch(exist_ok=False)
+    except OSError as error:
+        raise InputError(f"{path} can't be written ({error.strerror}); is its folder right, and writable?") from None
     try:
         write(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -49,7 +49,9 @@ def save(
     from safetensors.numpy import save as to_bytes
 
     text = json.dumps({"kind": kind, "version": version, **header}, sort_keys=True)
-    data = to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata={_HEADER_KEY: text})
+    data = to_bytes(
+        {name: np.asarray(array, order="C") for name, array in arrays.items()}, metadata={_HEADER_KEY: text}
+    )
     write_atomically(path, lambda temporary: temporary.write_bytes(data))
 
 
@@ -92,7 +94,10 @@ def read_header(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path} is damaged or not a safetensors file ({error}); was it copied in full?") from None
     if _HEADER_KEY not in metadata:
         raise InputError(f"{path} is a safetensors file, but not one that ncapps wrote")
-    header = json.loads(metadata[_HEADER_KEY])
+    try:
+        header = json.loads(metadata[_HEADER_KEY])
+    except json.JSONDecodeError:
+        header = None
     if not isinstance(header, dict) or not isinstance(header.get("version"), int):
-        raise InputError(f"{path} has a damaged header")
+        raise InputError(f"{path} has a damaged header; was it written by other means than ncapps?")
     return header

@@ -89,12 +89,13 @@ class SimplexETF:
         # Helmert's rows span just the K - 1 directions in which centred means can lie.
         contrasts = helmert(n_classes)
         left, singular, right = np.linalg.svd(contrasts @ means, full_matrices=False)
-        if singular[0] <= np.finfo(float).eps * max(np.abs(means).max(), 1.0):
+        if singular[0] <= np.finfo(float).eps * np.linalg.norm(means):
             raise InputError(
                 "all class means coincide, so they span no simplex; are the labels or the features constant?"
             )
         scale = singular.sum() / (n_classes - 1)
-        distance = np.sqrt(max(0.0, 1 - singular.sum() ** 2 / ((n_classes - 1) * (singular**2).sum())))
+        # Not 1 - sum(s)^2 / ((K - 1) sum(s^2)): near a perfect simplex that would lose every digit below 1e-8.
+        distance = np.linalg.norm(singular - scale) / np.linalg.norm(singular)
         vertices = np.sqrt(n_classes / (n_classes - 1)) * contrasts.T @ (left @ right)
         length = scale * np.sqrt((n_classes - 1) / n_classes)
         return cls(vertices=vertices, scale=float(length), center=center, distance=float(distance))

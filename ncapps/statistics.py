@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ncapps import persist
-from ncapps.arrays import Label, as_labels, native, sorted_names, to_numpy
+from ncapps.arrays import Label, as_labels, as_matrix, check_finite, native, sorted_names
 from ncapps.errors import InputError
 from ncapps.moments import MomentAccumulator, compress_factor, merge_means, merge_scatter
 
@@ -22,8 +22,8 @@ _KIND, _VERSION = "class-statistics", 1
 class ClassStatistics:
     """Counts, means and within-class scatter of each class, in float64; `a + b` is what one pass over both would give.
 
-    A class can be *held apart*: its scatter is then kept by itself, as at most (feature width) rows, and the class can
-    be removed bit for bit. The scatter of all other classes is pooled into one matrix, which no class can leave.
+    A class can be *held apart*: its scatter is then kept by itself, in at most twice (feature width) rows, and the
+    class can be removed bit for bit. The scatter of all other classes is pooled into one matrix, which none can leave.
 
     Parameters
     ----------
@@ -81,16 +81,14 @@ class ClassStatistics:
         InputError
             If shapes disagree, a value is NaN or infinite, labels mix str and int, or a name in `apart` has no image.
         """
-        features = to_numpy(features)
-        labels = as_labels(labels)
-        if features.ndim != 2:
-            raise InputError(f"features must be a matrix (images, feature width), but have the shape {features.shape}")
-        as_labels(labels, len(features))
+        features = as_matrix(features)
+        labels = as_labels(labels, len(features))
         names = sorted_names(np.unique(labels)) if apart == "all" else sorted_names(apart)
         alone = cls.empty(features.shape[1])
-        for name in names:
-            alone = alone + cls._held_apart(name, features[labels == name])
         if names:
+            check_finite(features)
+            for name in names:
+                alone = alone + cls._held_apart(name, features[labels == name])
             rest = ~np.isin(labels, np.asarray(names))
             features, labels = features[rest], labels[rest]
         return alone + cls.from_batches([(features, labels)])
@@ -100,7 +98,7 @@ class ClassStatistics:
         """Read the statistics off a stream of (features, labels); memory does not grow with the number of images."""
         accumulator: MomentAccumulator | None = None
         for features, labels in batches:
-            features = to_numpy(features)
+            features = as_matrix(features)
             if accumulator is None:
                 accumulator = MomentAccumulator(features.shape[-1])
             accumulator.update(features, labels)
@@ -235,9 +233,12 @@ class ClassStatistics:
     @classmethod
     def restore(cls, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> ClassStatistics:
         """Build the statistics again from `arrays()` and `header()`."""
-        apart = {name: arrays[f"apart.{row}"] for row, name in enumerate(header["apart"])}
-        plain = {key: arrays[key] for key in ("counts", "means", "squares", "pooled")}
-        return cls(classes=tuple(header["classes"]), apart=apart, **plain)
+        try:
+            apart = {name: arrays[f"apart.{row}"] for row, name in enumerate(header["apart"])}
+            plain = {key: arrays[key] for key in ("counts", "means", "squares", "pooled")}
+            return cls(classes=tuple(header["classes"]), apart=apart, **plain)
+        except KeyError as error:
+            raise InputError(f"saved statistics lack {error}; is the file damaged?") from None
 
     def save(self, path: str | Path) -> None:
         """Write the statistics to one safetensors file, atomically."""
