@@ -9,7 +9,7 @@ import pytest
 from photo_files import zip_of
 
 from ncapps.errors import InputError
-from ncapps.features.images import open_images
+from ncapps.features.images import UnreadableImage, open_images
 
 
 class TestZip:
