@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -194,3 +195,10 @@ def sorted_names(*groups: Any) -> tuple[Label, ...]:
     if len({type(name) for name in names}) > 1:
         raise InputError("class names are of mixed type (int and str); name all classes by strings, or all by integers")
     return tuple(sorted(names))
+
+
+def unknown_class(name: Any, classes: Iterable[Label]) -> InputError:
+    """Return the error that names an unknown class and, up to eight of them, the known ones."""
+    known = list(classes)
+    listed = ", ".join(repr(native(one)) for one in known[:8]) + (", ..." if len(known) > 8 else "")
+    return InputError(f"class {name!r} is not known; the classes are {listed or 'none yet'}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from ncapps.ood import ETFDetector
 from ncapps.predictions import FitReport, Prediction, Predictions
 
 if TYPE_CHECKING:
-    from ncapps.features import FeatureExtractor, Features
+    from ncapps.features import Backbone, FeatureExtractor, Features
 
 _KIND, _VERSION = "recognizer", 1
 _PARTS = ("backbone", "classifier", "detector")
@@ -179,7 +179,7 @@ class Recognizer:
         arrays = {f"backbone.{name}": value for name, value in weights.items()}
         arrays |= {f"{part}.{key}": value for part, state in states.items() for key, value in state[0].items()}
         header = {
-            "backbone": None if backbone.spec is None else config.to_dict(backbone.spec),
+            "backbone": _recipe(backbone),
             "preprocessing": asdict(backbone.preprocessing),
             "weights_hash": backbone.weights_hash,
             "tag": backbone.tag,
@@ -233,6 +233,16 @@ def class_name(recognizer: Recognizer, text: str) -> Label:
         raise InputError(f"the classes of this recognizer are numbers, but {text!r} came") from None
 
 
+def _recipe(backbone: Backbone) -> dict[str, Any] | None:
+    """Return what builds the network again; the file holds the weights, so neither checkpoint nor cache is named."""
+    if backbone.spec is None:
+        return None
+    outputs = getattr(backbone.model, "num_classes", backbone.spec.num_classes)
+    return config.to_dict(
+        replace(backbone.spec, num_classes=outputs, checkpoint=None, pretrained=False, download=False)
+    )
+
+
 def _rebuild(header: dict[str, Any], weights: dict[str, np.ndarray], model: Any, path: str | Path) -> Any:
     import torch
 
@@ -249,9 +259,8 @@ def _rebuild(header: dict[str, Any], weights: dict[str, np.ndarray], model: Any,
     if model is not None:
         backbone = Backbone(model, preprocessing=settings)
     else:
-        # The file holds the weights: neither checkpoint nor cache is asked.
-        values = {**header["backbone"], "checkpoint": None, "pretrained": False, "download": False}
-        backbone = Backbone(config.from_dict(BackboneSpec, values, str(path)), preprocessing=settings)
+        spec = config.from_dict(BackboneSpec, header["backbone"], str(path))
+        backbone = Backbone(spec, preprocessing=settings)
     load_weights(backbone.model, {key: torch.from_numpy(value) for key, value in weights.items()}, f"the file {path}")
     if backbone.weights_hash != header["weights_hash"]:
         raise InputError(f"{path} holds other weights than it was saved with; it was changed since")

@@ -9,7 +9,7 @@ def textures(count: int, side: int, seed: int = 0) -> np.ndarray:
     """Return gratings, checkerboards and rings, pitch and angle random, shape (images, side, side), uint8."""
     random = np.random.default_rng(seed)
     down, across = np.mgrid[0:side, 0:side] - (side - 1) / 2
-    angle, pitch, phase = (random.uniform(low, high, (count, 1, 1)) for low, high in ((0, np.pi), (2.0, 5.0), (0, 6.3)))
+    angle, pitch, phase = (random.uniform(low, high, (count, 1, 1)) for low, high in ((0, np.pi), (3.0, 8.0), (0, 6.3)))
     along = across * np.cos(angle) + down * np.sin(angle)
     over = -across * np.sin(angle) + down * np.cos(angle)
     wave = np.sin(2 * np.pi * along / pitch + phase)
