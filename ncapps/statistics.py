@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ncapps import persist
-from ncapps.arrays import Label, as_labels, as_matrix, check_finite, native, sorted_names
+from ncapps.arrays import Label, as_labels, as_matrix, check_finite, native, sorted_names, unknown_class
 from ncapps.errors import InputError
 from ncapps.moments import MomentAccumulator, compress_factor, merge_means, merge_scatter
 
@@ -162,8 +162,7 @@ class ClassStatistics:
         try:
             return self.classes.index(native(name))
         except ValueError:
-            known = ", ".join(map(repr, self.classes[:8])) + (", ..." if len(self.classes) > 8 else "")
-            raise InputError(f"class {name!r} is not known; the classes are {known or 'none yet'}") from None
+            raise unknown_class(name, self.classes) from None
 
     def __add__(self, other: ClassStatistics) -> ClassStatistics:
         if not isinstance(other, ClassStatistics):

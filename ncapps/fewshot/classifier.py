@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ncapps import persist
-from ncapps.arrays import Label, as_features, as_labels, like, native, sorted_names, to_numpy
+from ncapps.arrays import Label, as_features, as_labels, like, native, sorted_names, to_numpy, unknown_class
 from ncapps.errors import InputError
 from ncapps.fewshot.metrics import METRICS
 from ncapps.fewshot.temperature import fit_temperature, left_out_scores
@@ -131,7 +131,7 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         name = native(name)
         if name not in self.classes_.tolist():
-            raise InputError(f"class {name!r} is not known; the classes are {', '.join(map(repr, self.classes_[:8]))}")
+            raise unknown_class(name, self.classes_)
         if len(self.classes_) == 1:
             raise InputError(f"class {name!r} is the last one; a classifier without a class can't answer")
         if name in self.added_:

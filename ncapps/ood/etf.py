@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ncapps.arrays import Label, as_features, native, sorted_names
+from ncapps.arrays import Label, as_features, native, sorted_names, unknown_class
 from ncapps.errors import InputError
 from ncapps.ood.detector import Detector
 from ncapps.ood.index import VertexIndex
@@ -74,7 +74,7 @@ class ETFDetector(Detector):
         check_is_fitted(self)
         name = native(name)
         if name not in self.classes_:
-            raise InputError(f"class {name!r} is not known; the classes are {', '.join(map(repr, self.classes_[:8]))}")
+            raise unknown_class(name, self.classes_)
         if len(self.classes_) == 1:
             raise InputError(f"class {name!r} is the last one; a detector without a class can't answer")
         known, added = (
