@@ -19,11 +19,11 @@ _HEADER_KEY = "ncapps"
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it: no reader ever sees half a file."""
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; name the file to write")
     # Not tempfile.mkstemp: its file is private whatever the umask says, and other users have to read the result.
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; name the file to write")
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
     except OSError as error:
