@@ -121,6 +121,8 @@ def _explain(message: str, settings_class: type) -> str:
         return f"unknown flag {flag!r}{near.replace(chr(39), chr(39) + '--', 1) if 'did you' in near else near}"
     if found := re.search(r"File does not exist: '([^']+)'", message):
         return f"the config {found[1]} does not exist; is the path right?"
+    if found := re.search(r'Parser key "([^"]+)": Unable to load config "([^"]+)"$', message):
+        return f"the config {found[2]} for {found[1]!r} cannot be read; is the path right?"
     if found := re.match(r'Parser key "(.+?)":\s+Expected an? (.+)\. Got value: (.*)', message, flags=re.DOTALL):
         return f"{found[1]!r} must be {_type_in_words(found[2])}, but {found[3]!r} came"
     if message.startswith("Unexpected config"):

@@ -93,6 +93,7 @@ def test_missing_file(tmp_path, capsys):
         (["--batch-size=3"], "unknown flag '--batch-size'; did you mean '--batch_size'?"),
         (["--inner.batchsize", "3"], "unknown flag '--inner.batchsize'; did you mean '--inner.batch_size'?"),
         (["--batch_size", "many"], "'batch_size' must be int, but 'many' came"),
+        (["--inner", "nowhere.yaml"], "the config nowhere.yaml for 'inner' cannot be read; is the path right?"),
         (["--batch_size", "0"], "batch_size must be 1 or more, but 0 came"),
     ],
 )

@@ -168,10 +168,10 @@ def _spec(settings: TrainSettings, classes: int | None) -> BackboneSpec:
 
 
 def _linear_head(backbone: Backbone) -> nn.Linear:
-    modules = [] if backbone.head is None else list(backbone.head.modules)
-    if len(modules) != 1 or type(modules[0]).forward is not nn.Linear.forward:
+    head = backbone.head
+    if head is None or not head.affine or len(head.modules) != 1 or not isinstance(head.modules[0], nn.Linear):
         raise InputError(
             f"{backbone.tag} does not end in one linear layer over pooled features, which training to collapse needs; "
             "choose another backbone"
         )
-    return modules[0]  # type: ignore[return-value]
+    return head.modules[0]
