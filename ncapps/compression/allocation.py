@@ -18,7 +18,7 @@ def allocate(
 
     Each width's cost curve is divided by the energy of the stream that its branch joins, which makes losses of
     different depths comparable, and replaced by its lower convex hull; then the hull segment with the least loss for
-    each saved multiply-accumulate is taken until the target is met. Of the last segment only as much is taken as is needed.
+    each saved multiply-accumulate is taken until the target is met; of the last one only as much as is needed.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def allocate(
     best = cost(floor) / cost.total
     if best > macs:
         raise InputError(
-            f"macs={macs:g} is out of reach: with every inner width at its least {best:.3f} of the multiply-accumulates "
+            f"macs={macs:g} is out of reach: with every inner width at its least, {best:.3f} of the operations "
             f"are left; ask for macs={np.ceil(best * 1000) / 1000:g} or more"
         )
     segments = [_hull(ranking.losses / energy) for ranking, energy in zip(rankings, energies, strict=True)]

@@ -108,6 +108,6 @@ def _as_batch(images: Any, name: str) -> torch.Tensor:
         raise InputError(f"there are no {name}: 0 came; some hundred images are needed")
     if not batch.is_floating_point():
         raise InputError(
-            f"{name} must be floats, preprocessed as the network expects, but {batch.dtype} came; scale and normalise them"
+            f"{name} must be floats, preprocessed for the network, but {batch.dtype} came; scale and normalise them"
         )
     return batch.to("cpu", torch.float32)

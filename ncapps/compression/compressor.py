@@ -6,6 +6,7 @@ import copy
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from torch import nn
 from tqdm import tqdm
 
 from ncapps.compression.allocation import allocate
-from ncapps.compression.batchnorm import reestimate_batchnorms
 from ncapps.compression.calibration import Calibration, gather
 from ncapps.compression.compare import compare
 from ncapps.compression.elimination import Ranking
@@ -26,12 +26,14 @@ from ncapps.compression.probe import Probe, probe
 from ncapps.compression.repair import repair as refit
 from ncapps.compression.result import Compressed, CompressionPlan, CompressionReport, WidthPlan, shapes_of
 from ncapps.compression.surgery import shrunk_copy
-from ncapps.compression.widths import find_inner_widths
+from ncapps.compression.widths import InnerWidth, find_inner_widths
 from ncapps.errors import InputError
 
 _log = logging.getLogger(__name__)
 LEAST_WIDTH = 1 / 16
 """The smallest fraction of an inner width that is left: a branch is never cut off."""
+MOST_INPUTS = 8192
+"""The most inputs (channels * kernel taps) of a layer that is refitted: the square of it has to be held in memory."""
 
 
 def compress(
@@ -54,8 +56,8 @@ def compress(
 
     Inner widths (the channels between one layer and the next inside a block) are cut, streams and features keep their
     width. Channels go in the order of the importance, shared out over the layers by least loss for each operation
-    saved; the layers that read them are refitted by least squares, in order, so that each stream becomes the dense
-    network's again; batch norms are re-estimated.
+    saved; the layers that write and read them are refitted by least squares, in order, so that each stream becomes the
+    dense network's again; batch norms between them are re-estimated.
 
     Parameters
     ----------
@@ -121,8 +123,7 @@ def compress(
     kept = _choose(found, moments, rankings, before, macs)
     small = _cut(dense, found, kept, example)
     if repair:
-        refit(small, found, moments, kept, chosen, progress=progress)
-        reestimate_batchnorms(small, chosen, skip=[branch.norm for branch in found.branches if branch.norm])
+        refit(small, dense, found, kept, chosen, progress=progress)
     plan = _plan(model, small, found, kept, importance, seed, repair, (before, count_macs(small, example)))
     return Compressed(
         model=small,
@@ -163,16 +164,28 @@ def _working_copy(model: nn.Module) -> nn.Module:
 
 
 def _exact_probe(dense: nn.Module, example: torch.Tensor, time_limit: float) -> Probe:
-    found = probe(dense, example, find_inner_widths(dense, example, time_limit=time_limit))
+    inner = find_inner_widths(dense, example, time_limit=time_limit)
+    found = probe(dense, example, [width for width in inner if _fits(dense, width)])
     passed = set(exact_widths(dense, found.widths, example))
     if not passed:
         raise InputError(
-            f"{type(dense).__name__} has no inner width that can be cut exactly: no convolution or linear layer is read "
-            "by exactly one other through batch norm or activation alone"
+            f"{type(dense).__name__} has no inner width that can be cut exactly: no layer is read by "
+            " exactly one other through batch norm or activation alone"
         )
-    pairs = [(w, b) for w, b in zip(found.widths, found.branches, strict=True) if w in passed]
-    widths, branches = zip(*pairs, strict=True)
-    return Probe(widths=widths, branches=branches, layer_macs=found.layer_macs)
+    places = [i for i, width in enumerate(found.widths) if width in passed]
+    return replace(
+        found,
+        widths=tuple(found.widths[i] for i in places),
+        branches=tuple(found.branches[i] for i in places),
+        producers=tuple(found.producers[i] for i in places),
+    )
+
+
+def _fits(dense: nn.Module, width: InnerWidth) -> bool:
+    inputs = dense.get_submodule(width.consumer).weight[0].numel()
+    if inputs > MOST_INPUTS:
+        _log.warning("%s is left at full width: its reader has %d inputs", width.producer, inputs)
+    return inputs <= MOST_INPUTS
 
 
 def _rank(moments: Sequence[WidthMoments], importance: str, seed: int, progress: bool) -> list[Ranking]:

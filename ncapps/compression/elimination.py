@@ -49,26 +49,19 @@ def eliminate(moments: WidthMoments, order: Sequence[int] | None = None, *, ridg
     Ranking
         All removals down to `moments.least_width`; above 64 channels in steps of several channels.
     """
-    taps = moments.taps
-    alive = list(range(moments.width.channels))
-    inverse = torch.linalg.inv(ridged(moments.gram, ridge))
-    weight = moments.weight.clone()
+    state = _State(moments, ridge)
     removed: list[int] = []
     losses = [0.0]
-    step = max(1, len(alive) // 64)
-    while len(alive) > moments.least_width:
-        count = min(step, len(alive) - moments.least_width)
+    step = max(1, moments.width.channels // 64)
+    while len(state.alive) > moments.least_width:
+        count = min(step, len(state.alive) - moments.least_width)
         if order is None:
-            costs = _removal_costs(inverse, weight, len(alive), taps)
-            places = torch.argsort(costs, stable=True)[:count].tolist()
+            gone = state.cheapest(count)
         else:
-            wanted = order[len(removed) : len(removed) + count]
-            places = [alive.index(channel) for channel in wanted]
-        inverse, weight, loss = _remove(inverse, weight, places, taps)
-        start = losses[-1]
-        losses += [start + loss * (i + 1) / count for i in range(count)]
-        removed += [alive[place] for place in places]
-        alive = [channel for place, channel in enumerate(alive) if place not in set(places)]
+            gone = list(order[len(removed) : len(removed) + count])
+        loss = state.remove(gone)
+        losses += [losses[-1] + loss * (i + 1) / count for i in range(count)]
+        removed += gone
     return Ranking(order=tuple(removed), losses=np.maximum.accumulate(np.asarray(losses)))
 
 
@@ -80,20 +73,48 @@ def ridged(gram: torch.Tensor, ridge: float) -> torch.Tensor:
     return gram + torch.diag(amount)
 
 
-def _removal_costs(inverse: torch.Tensor, weight: torch.Tensor, channels: int, taps: int) -> torch.Tensor:
-    own = inverse[:-1, :-1].reshape(channels, taps, channels, taps).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
-    rows = weight[:-1].reshape(channels, taps, -1)
-    return (rows * torch.linalg.solve(own, rows)).sum(dim=(1, 2))
+class _State:
+    """The inverse second moment and the weight of the channels that are left."""
 
+    def __init__(self, moments: WidthMoments, ridge: float) -> None:
+        self.taps = moments.taps
+        self.inverse = torch.linalg.inv(ridged(moments.gram, ridge))
+        self.weight = moments.weight.clone()
+        self.alive = list(range(moments.width.channels))
+        # Places of the living channels in the matrices, which are compacted only now and then: copying is what costs.
+        self._places = list(self.alive)
 
-def _remove(
-    inverse: torch.Tensor, weight: torch.Tensor, places: list[int], taps: int
-) -> tuple[torch.Tensor, torch.Tensor, float]:
-    gone = torch.zeros(len(inverse), dtype=torch.bool, device=inverse.device)
-    for place in places:
-        gone[place * taps : (place + 1) * taps] = True
-    cross = inverse[~gone][:, gone]
-    both = torch.linalg.solve(inverse[gone][:, gone], torch.cat([weight[gone], cross.T], dim=1))
-    repair, downdate = both[:, : weight.shape[1]], both[:, weight.shape[1] :]
-    loss = float((weight[gone] * repair).sum())
-    return inverse[~gone][:, ~gone] - cross @ downdate, weight[~gone] - cross @ repair, max(loss, 0.0)
+    def cheapest(self, count: int) -> list[int]:
+        """Return the channels whose removal costs least, each by itself."""
+        places = torch.as_tensor(self._places, device=self.inverse.device)
+        rows = self._rows(places)
+        own = self.inverse[rows[:, :, None], rows[:, None, :]]
+        weight = self.weight[rows]
+        costs = (weight * torch.linalg.solve(own, weight)).sum(dim=(1, 2))
+        return [self.alive[i] for i in torch.argsort(costs, stable=True)[:count].tolist()]
+
+    def remove(self, channels: Sequence[int]) -> float:
+        """Remove channels, refit the others, and return what it cost."""
+        at = [self.alive.index(channel) for channel in channels]
+        rows = self._rows(torch.as_tensor([self._places[i] for i in at], device=self.inverse.device)).flatten()
+        cross = self.inverse[:, rows]
+        weight = self.weight[rows]
+        both = torch.linalg.solve(cross[rows], torch.cat([weight, cross.T], dim=1))
+        loss = float((weight * both[:, : weight.shape[1]]).sum())
+        self.weight.addmm_(cross, both[:, : weight.shape[1]], alpha=-1)
+        self.inverse.addmm_(cross, both[:, weight.shape[1] :], alpha=-1)
+        for i in sorted(at, reverse=True):
+            del self.alive[i], self._places[i]
+        if len(self.alive) < 0.75 * (len(self.inverse) // self.taps):
+            self._compact()
+        return max(loss, 0.0)
+
+    def _rows(self, places: torch.Tensor) -> torch.Tensor:
+        return places[:, None] * self.taps + torch.arange(self.taps, device=places.device)
+
+    def _compact(self) -> None:
+        places = torch.as_tensor(self._places, device=self.inverse.device)
+        last = torch.as_tensor([len(self.inverse) - 1], device=self.inverse.device)
+        rows = torch.cat([self._rows(places).flatten(), last])
+        self.inverse, self.weight = self.inverse[rows][:, rows], self.weight[rows]
+        self._places = list(range(len(self.alive)))

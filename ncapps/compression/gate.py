@@ -30,6 +30,13 @@ def relative_errors(
     names = [width.consumer for width in widths]
     pruned = _outputs(shrunk_copy(model, widths, kept), names, example)
     zeroed = _outputs(zeroed_copy(model, widths, kept), names, example)
+    # A consumer that writes another width has lost channels in the pruned network alone.
+    left = {width.producer: sorted(channels) for width, channels in zip(widths, kept, strict=True)}
+    for place, name in enumerate(names):
+        if name in left:
+            channel_dim = 1 if isinstance(model.get_submodule(name), nn.Conv2d) else -1
+            index = torch.as_tensor(left[name], device=zeroed[place].device)
+            zeroed[place] = zeroed[place].index_select(channel_dim, index)
     return [_relative(a, b) for a, b in zip(pruned, zeroed, strict=True)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +40,6 @@ class WidthMoments:
         The images' class names.
     energy : float
         Mean squared norm of the stream that the branch joins, or of its own output where it joins none.
-    target : Tensor
-        Sampled rows of that stream, float32, shape (rows, output channels): what the repair aims at.
     least_width : int
         The fewest channels to be left.
     """
@@ -55,7 +52,6 @@ class WidthMoments:
     activity: np.ndarray
     labels: np.ndarray | None
     energy: float
-    target: torch.Tensor
     least_width: int
 
 
@@ -76,7 +72,7 @@ def collect_moments(
     InputError
         If an activation is not finite.
     """
-    sums = {branch.consumer: _Sums() for branch in probe.branches}
+    sums = {branch.layer: _Sums() for branch in probe.branches}
     device = next(model.parameters()).device
 
     def add(name: str, rows: Rows) -> None:
@@ -89,7 +85,7 @@ def collect_moments(
             taps.run(batch)
     modules = dict(model.named_modules())
     return [
-        _finish(sums[branch.consumer], modules, width, branch, calibration.labels, least)
+        _finish(sums[branch.layer], modules, width, branch, calibration.labels, least)
         for width, branch in zip(probe.widths, probe.branches, strict=True)
     ]
 
@@ -101,8 +97,8 @@ def with_constant(columns: torch.Tensor) -> torch.Tensor:
 
 
 def bias_and_weight(modules: dict[str, Any], branch: Branch) -> torch.Tensor:
-    """Return the consumer's weight rows and bias row in units of the branch's output, float64, on the CPU's precision."""
-    layer = modules[branch.consumer]
+    """Return the consumer's weight rows and bias row in units of the branch's output, in float64."""
+    layer = modules[branch.layer]
     weight = layer.weight.detach().reshape(layer.weight.shape[0], -1).double()
     bias = torch.zeros(len(weight), dtype=torch.float64, device=weight.device)
     if layer.bias is not None:
@@ -120,7 +116,6 @@ class _Sums:
         self.gram: torch.Tensor | None = None
         self.rows = 0
         self.activity: list[np.ndarray] = []
-        self.target: list[torch.Tensor] = []
         self.energy = 0.0
 
     def add(self, rows: Rows) -> None:
@@ -131,7 +126,6 @@ class _Sums:
         self.activity.append(rows.columns.reshape(rows.images, -1, rows.columns.shape[1]).mean(dim=1).cpu().numpy())
         stream = rows.branch if rows.shortcut is None else rows.branch + rows.shortcut
         self.energy += float(stream.double().square().sum())
-        self.target.append(stream)
 
 
 def _finish(
@@ -153,6 +147,5 @@ def _finish(
         activity=activity,
         labels=labels,
         energy=max(sums.energy / sums.rows, 1e-12),
-        target=torch.cat(sums.target),
         least_width=max(1, int(np.ceil(least * width.channels))),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,23 +16,20 @@ from ncapps.compression.widths import InnerWidth
 
 @dataclass(frozen=True, kw_only=True)
 class Branch:
-    """The tail of a branch: a consumer and what stands between it and the stream.
+    """A layer that least squares can refit, and what stands between it and the stream.
 
     Attributes
     ----------
-    consumer : str
-        Name of the layer.
+    layer : str
+        Name of the convolution or linear layer.
     norm : str or None
-        Name of the affine batch norm that reads the consumer's output, if one does.
-    linear : bool
-        Whether the branch ends linearly: false if the batch norm carries an activation.
+        Name of the affine batch norm that reads the layer's output, if one does.
     joins : bool
-        Whether the branch is added to a residual stream.
+        Whether the layer's output, after the batch norm and before any activation, is added to a residual stream.
     """
 
-    consumer: str
+    layer: str
     norm: str | None
-    linear: bool
     joins: bool
 
 
@@ -45,14 +42,20 @@ class Probe:
     widths : tuple of InnerWidth
         Those whose layers all ran exactly once, in the order in which their consumers ran.
     branches : tuple of Branch
-        One for each width.
+        One for each width: the consumer's.
+    producers : tuple of Branch
+        One for each width: the producer, with the batch norm that reads it; it never joins a stream.
     layer_macs : dict
         Multiply-accumulates an image, by the name of each convolution and linear layer.
+    order : dict
+        Place of each producer and consumer in the forward pass.
     """
 
     widths: tuple[InnerWidth, ...]
     branches: tuple[Branch, ...]
+    producers: tuple[Branch, ...]
     layer_macs: dict[str, float]
+    order: dict[str, int]
 
 
 def affine_of(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
@@ -64,7 +67,7 @@ def affine_of(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
 
 def probe(model: nn.Module, example: torch.Tensor, widths: Sequence[InnerWidth]) -> Probe:
     """Run a network in evaluation mode once and note how its inner widths lie in it."""
-    run = _Run(model, {width.consumer for width in widths})
+    run = _Run(model, {name for width in widths for name in (width.producer, width.consumer)})
     with torch.no_grad(), run.watch:
         try:
             model(example)
@@ -73,32 +76,24 @@ def probe(model: nn.Module, example: torch.Tensor, widths: Sequence[InnerWidth])
     order = {name: place for place, name in enumerate(run.order)}
     once = [w for w in widths if all(run.calls[name] == 1 for name in (w.producer, *w.coupled, w.consumer))]
     once.sort(key=lambda width: order[width.consumer])
-    branches = [
-        Branch(
-            consumer=width.consumer,
-            norm=run.norms.get(width.consumer),
-            linear=width.consumer not in run.curved,
-            joins=width.consumer in run.joined,
-        )
-        for width in once
-    ]
+    branches = tuple(run.branch(width.consumer) for width in once)
+    producers = tuple(replace(run.branch(width.producer), joins=False) for width in once)
     images = example.shape[0]
     macs = {name: value / images for name, value in run.macs.items()}
-    return Probe(widths=tuple(once), branches=tuple(branches), layer_macs=macs)
+    return Probe(widths=tuple(once), branches=branches, producers=producers, layer_macs=macs, order=order)
 
 
 class _Run:
     """The hooks of one probing pass."""
 
-    def __init__(self, model: nn.Module, consumers: set[str]) -> None:
+    def __init__(self, model: nn.Module, layers: set[str]) -> None:
         self.calls: Counter[str] = Counter()
         self.order: list[str] = []
         self.macs: dict[str, float] = {}
         self.norms: dict[str, str] = {}
-        self.curved: set[str] = set()
         self.joined: set[str] = set()
         self.watch = ResidualWatch(lambda name, shortcut: self.joined.add(name))
-        self._consumers = consumers
+        self._layers = layers
         self._raw: dict[int, tuple[str, torch.Tensor]] = {}
         self._handles: list[Any] = []
         for name, module in model.named_modules():
@@ -113,11 +108,15 @@ class _Run:
         self._raw.clear()
         self.watch.forget()
 
+    def branch(self, layer: str) -> Branch:
+        """Return what the pass showed about one layer."""
+        return Branch(layer=layer, norm=self.norms.get(layer), joins=layer in self.joined)
+
     def _layer_hook(self, name: str) -> Any:
         def hook(module: Any, inputs: Any, output: torch.Tensor) -> None:
             self.calls[name] += 1
             self.macs[name] = self.macs.get(name, 0.0) + _layer_macs(module, output)
-            if name in self._consumers:
+            if name in self._layers:
                 self.order.append(name)
                 self._raw[id(output)] = (name, output)
                 self.watch.watch(name, output)
@@ -127,16 +126,14 @@ class _Run:
     def _norm_hook(self, name: str) -> Any:
         def hook(module: Any, inputs: Any, output: torch.Tensor) -> None:
             self.calls[name] += 1
-            consumer, raw = self._raw.get(id(inputs[0]), (None, None))
-            if consumer is None or raw is None or module.running_mean is None or module.weight is None:
+            layer, raw = self._raw.get(id(inputs[0]), (None, None))
+            if layer is None or raw is None or module.running_mean is None or module.weight is None:
                 return
-            self.norms[consumer] = name
+            self.norms[layer] = name
             shape = (1, -1) + (1,) * (raw.ndim - 2)
             scale, shift = (value.view(shape) for value in affine_of(module))
             if torch.allclose(output, raw * scale + shift, rtol=1e-3, atol=1e-3):
-                self.watch.watch(consumer, output)
-            else:
-                self.curved.add(consumer)
+                self.watch.watch(layer, output)
 
         return hook
 

@@ -90,7 +90,7 @@ def _check_backbone(path: str | Path, shapes: dict[str, list[int]], model: nn.Mo
     odd = sorted(name for name in shapes.keys() | given.keys() if shapes.get(name) != given.get(name))[0]
     raise InputError(
         f"{path} was made from another network: {odd} has the shape {shapes.get(odd, 'none')} there and "
-        f"{given.get(odd, 'none')} in the {type(model).__name__} given; build the dense network as it was before compress"
+        f"{given.get(odd, 'none')} in the {type(model).__name__} given; build it as for compress"
     )
 
 

@@ -1,4 +1,4 @@
-"""Read a running network at the tails of its branches: consumer inputs, branch outputs, and the shortcuts they join."""
+"""Read a running network at the tails of its branches: layer inputs, branch outputs, and the shortcuts they join."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Rows:
     Attributes
     ----------
     columns : Tensor
-        What the consumer reads, shape (rows, input channels * kernel taps).
+        What the layer reads, shape (rows, input channels * kernel taps).
     branch : Tensor
         The branch's output, after its batch norm and before any activation, shape (rows, output channels).
     shortcut : Tensor or None
@@ -46,7 +46,7 @@ class BranchTaps:
     branches : sequence of Branch
         The branches to read.
     on_rows : callable
-        Called as `on_rows(consumer name, rows)` once a branch's rows are complete. It may raise `Stop`.
+        Called as `on_rows(layer name, rows)` once a branch's rows are complete. It may raise `Stop`.
     """
 
     class Stop(Exception):  # noqa: N818 - a signal, not an error
@@ -54,7 +54,7 @@ class BranchTaps:
 
     def __init__(self, model: nn.Module, branches: Sequence[Branch], on_rows: Callable[[str, Rows], None]) -> None:
         self._model = model
-        self._branches = {branch.consumer: branch for branch in branches}
+        self._branches = {branch.layer: branch for branch in branches}
         self._on_rows = on_rows
         self._watch = ResidualWatch(self._joined)
         self._samplers: dict[str, RowSampler] = {}
@@ -64,9 +64,9 @@ class BranchTaps:
     def __enter__(self) -> BranchTaps:
         modules = dict(self._model.named_modules())
         for branch in self._branches.values():
-            consumer = modules[branch.consumer]
+            layer = modules[branch.layer]
             norm = modules[branch.norm] if branch.norm else None
-            self._handles.append(consumer.register_forward_hook(self._consumer_hook(branch, norm)))
+            self._handles.append(layer.register_forward_hook(self._layer_hook(branch, norm)))
             if norm is not None and branch.joins:
                 self._handles.append(norm.register_forward_hook(self._norm_hook(branch)))
         return self
@@ -87,8 +87,8 @@ class BranchTaps:
             self._watch.forget()
             self._columns.clear()
 
-    def _consumer_hook(self, branch: Branch, norm: nn.Module | None) -> Any:
-        name = branch.consumer
+    def _layer_hook(self, branch: Branch, norm: nn.Module | None) -> Any:
+        name = branch.layer
 
         def hook(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
             sampler = self._samplers.setdefault(name, RowSampler.for_output(module, output))
@@ -106,7 +106,7 @@ class BranchTaps:
 
     def _norm_hook(self, branch: Branch) -> Any:
         def hook(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
-            self._watch.watch(branch.consumer, output)
+            self._watch.watch(branch.layer, output)
 
         return hook
 

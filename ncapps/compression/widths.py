@@ -108,7 +108,7 @@ def _discover(model: nn.Module, example: torch.Tensor) -> Iterator[InnerWidth]:
         names = {module: name for name, module in model.named_modules()}
         tied = _tied_layers(model)
         for module in list(graph.module2node):
-            if not _is_producer(module):
+            if not _is_refittable(module):
                 continue
             try:
                 width = _width_of(graph, module, names, tied)
@@ -141,8 +141,9 @@ def _width_of(graph: Any, root: nn.Module, names: dict[Any, str], tied: set[str]
             consumers.append(node)
         else:
             return None
-    # A consumer whose raw output is read twice cannot be refitted together with the norm behind it.
-    if len(consumers) != 1 or len(consumers[0].outputs) != 1 or channels < 2:
+    # A layer whose raw output is read twice cannot be refitted together with the norm behind it.
+    read_twice = coupled and len(graph.module2node[root].outputs) != 1
+    if len(consumers) != 1 or len(consumers[0].outputs) != 1 or read_twice or channels < 2:
         return None
     members = (names[root], *sorted(set(coupled)), names[consumers[0].module])
     if tied.intersection(members):
@@ -155,8 +156,10 @@ def _is_plain(module: Any, *kinds: type) -> bool:
     return type(module) in kinds and "weight" in module._parameters
 
 
-def _is_producer(module: Any) -> bool:
-    return _is_plain(module, nn.Conv2d, nn.Linear) and getattr(module, "groups", 1) == 1
+def _is_refittable(module: Any) -> bool:
+    if _is_plain(module, nn.Linear):
+        return True
+    return _is_plain(module, nn.Conv2d) and module.groups == 1 and module.padding_mode == "zeros"
 
 
 def _is_coupled(module: Any, channels: int) -> bool:
@@ -170,12 +173,7 @@ def _is_coupled(module: Any, channels: int) -> bool:
 def _is_consumer(module: Any, channels: int) -> bool:
     if _is_plain(module, nn.Linear):
         return module.in_features == channels
-    return (
-        _is_plain(module, nn.Conv2d)
-        and module.groups == 1
-        and module.in_channels == channels
-        and module.padding_mode == "zeros"
-    )
+    return _is_refittable(module) and module.in_channels == channels
 
 
 def _tied_layers(model: nn.Module) -> set[str]:
