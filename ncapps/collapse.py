@@ -42,7 +42,7 @@ class CollapseReport:
     nc2_cosine_spread: float
     """Standard deviation over pairs of the cosines: equal angles, whatever the angle."""
     etf_error: float
-    """|| G / ||G|| - C / sqrt(K - 1) || with G = M MT: Zhu et al. (2021), eq. 8."""
+    """|| G / ||G|| - C / sqrt(K - 1) || with G = M MT: the NC2 of Zhu et al. (2021), who take it of W WT."""
     etf_distance: float | None
     """Relative distance of M from its nearest simplex: `SimplexETF.fit`; None beyond width + 1 classes."""
     uniformity_log: float
@@ -54,7 +54,7 @@ class CollapseReport:
     nc3: float | None
     """|| W / ||W|| - M / ||M|| ||^2: Papyan et al. (2020)."""
     nc3_product: float | None
-    """|| W MT / ||W MT|| - C / sqrt(K - 1) ||: Zhu et al. (2021), eq. 10."""
+    """|| W MT / ||W MT|| - C / sqrt(K - 1) ||: the NC3 of Zhu et al. (2021)."""
     nc3_cosine: float | None
     """1 - mean cosine between w_c and M's row c: Jiang et al. (2024)."""
     nc3_uniformity: float | None

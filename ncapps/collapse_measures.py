@@ -99,7 +99,7 @@ def head_measures(weight: np.ndarray, centered: np.ndarray) -> dict[str, float]:
 
 
 def orthogonality_to_unknown(means: np.ndarray, unknown: np.ndarray) -> float:
-    """Return NC5: mean |cos| between a class mean and the mean of unknown images (Ammar et al. 2024, eq. 6)."""
+    """Return NC5: mean |cos| between a class mean and the mean of unknown images (Ammar et al. 2024, NECO)."""
     direction = unknown.mean(axis=0, keepdims=True)
     return float(np.abs(unit_rows(means) @ unit_rows(direction).T).mean())
 

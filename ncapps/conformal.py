@@ -14,7 +14,7 @@ def p_values(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
     """Return (1 + number of calibration scores at or below) / (n + 1) for each score, in 1 / (n + 1)..1.
 
     Small = unlike the known images. For an image exchangeable with the calibration images P(p <= a) <= a
-    (Vovk, Gammerman and Shafer 2005, prop. 2.4).
+    (Vovk, Gammerman and Shafer 2005, ch. 2).
 
     Raises
     ------

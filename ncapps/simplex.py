@@ -71,7 +71,7 @@ class SimplexETF:
         """Fit the nearest simplex to class means, shape (classes, feature width), in closed form.
 
         The minimiser of ||Mc - a C UT|| over orthonormal U and a scale a (Procrustes): with C Mc = B s AT, U = A BT and
-        a = sum(s) / (K - 1). The distance is that of Markou et al. (NeurIPS 2024, eq. 5), divided by ||Mc||.
+        a = sum(s) / (K - 1). The distance is that of Markou et al. (NeurIPS 2024), divided by ||Mc||.
 
         Raises
         ------

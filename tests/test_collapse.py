@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 import reference
-from conftest import LinearHead, make_collapsed
 from hypothesis import given
 from hypothesis import strategies as st
+from synthetic import LinearHead, make_collapsed
 
 from ncapps.collapse import measure_collapse, measure_collapse_from_statistics
 from ncapps.errors import InputError

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import reference
 import torch
-from conftest import make_collapsed
 from hypothesis import given
 from hypothesis import strategies as st
+from synthetic import make_collapsed
 
 from ncapps import persist
 from ncapps.errors import InputError

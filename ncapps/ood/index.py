@@ -11,8 +11,9 @@ class VertexIndex:
     """An exact Euclidean nearest-neighbour index over the rows of a matrix, shape (points, feature width)."""
 
     def __init__(self, points: np.ndarray) -> None:
+        # Two OpenMP runtimes clash unless torch's is loaded before faiss's, so the imports are not in sorted order.
+        import torch  # noqa: F401, I001
         import faiss
-        import torch  # noqa: F401  - two OpenMP runtimes clash unless torch's is loaded before faiss's
 
         self.points = points
         # FAISS keeps float32; moving the origin to the points' centre keeps its expanded squares from cancelling.
