@@ -8,19 +8,21 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ncapps.errors import InputError
 from ncapps.persist import write_atomically
 from ncapps.report.palette import FAINT, INK, MUTED
 
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": 10.5,
     "axes.titlesize": 12,
@@ -70,9 +72,9 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of this size in inches, laid out so that no text is cut; call it inside `house_style`."""
-    return Figure(figsize=(width, height), layout="constrained")
+def new_figure(width: float, height: float, *, gap: float = 0.04) -> Figure:
+    """Return an empty figure of this size, with this gap around its axes, in inches; call it inside `house_style`."""
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=gap, h_pad=gap))
 
 
 def say_in_the_middle(axes: Axes, text: str) -> None:

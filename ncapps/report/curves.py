@@ -71,8 +71,7 @@ def collapse_figure(history: Iterable[Any], *, plain_from: int | None = None) ->
     if not np.isfinite(epochs).all():
         raise InputError("each record of the history needs its epoch as a number, but one has none")
     with house_style():
-        figure = new_figure(10, 5.4)
-        figure.get_layout_engine().set(w_pad=0.14, h_pad=0.14)  # pyright: ignore[reportOptionalMemberAccess]
+        figure = new_figure(10, 5.4, gap=0.14)
         for axes, panel in zip(figure.subplots(2, 3).flat, _PANELS, strict=True):
             _draw_panel(axes, records, epochs, panel)
             if plain_from is not None and plain_from <= epochs.max():
@@ -112,7 +111,8 @@ def _set_scale(axes: Axes, *, log: bool, share: bool) -> None:
     if log:
         axes.set_yscale("log")
         low, high = axes.get_ylim()
-        subs = (1.0,) if np.log10(high / low) > 1.5 else (1.0, 2.0, 5.0)
+        decades = np.log10(high / low)
+        subs = (1.0, 2.0, 5.0) if decades < 1.2 else (1.0, 3.0) if decades < 2.6 else (1.0,)
         axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=6))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

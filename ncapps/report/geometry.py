@@ -31,9 +31,9 @@ def plot_geometry(
 ) -> str:
     """Draw features seen in the span of the class means: images, their means, and the simplex that these form.
 
-    The span of the class means is looked at from the side that keeps the classes furthest apart (`spread_view`), in
-    perspective where there are four classes or more. What lies outside the span is not seen: unknown images, which have
-    little in it, come to lie near the centre.
+    The span of the class means, or of the simplex fitted to them, is looked at from the side that keeps its corners
+    furthest apart (`spread_view`), in perspective where there are four classes or more. What lies outside the span is
+    not seen: unknown images, which have little in it, come to lie near the centre.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def geometry_figure(
     kept = _thinned(labels, ordered)
     corners = means[: len(known)] if simplex_vertices is None else simplex_vertices
     scene = Scene.build(
-        view=spread_view(means[: len(known)], 3 if len(known) > 3 else 2),
+        view=spread_view(corners, 3 if len(known) > 3 else 2),
         origin=means[: len(known)].mean(axis=0),
         means=means,
         corners=corners,
@@ -154,8 +154,9 @@ def _frame(axes: Axes, scene: Scene, shape: float) -> None:
     """Set limits, width / height as `shape`, by the classes and nearly all of their images; the rest is cut off."""
     axes.set_axis_off()
     named = np.concatenate([scene.seen_corners, scene.seen_means])
-    most = np.quantile(scene.seen_images, [0.002, 0.998], axis=0)
-    low, high = np.minimum(named.min(axis=0) - 0.2, most[0] - 0.05), np.maximum(named.max(axis=0) + 0.2, most[1] + 0.05)
+    near, far = named.min(axis=0), named.max(axis=0)
+    low = np.minimum(near - 0.2, np.maximum(scene.seen_images.min(axis=0) - 0.06, near - 0.45))
+    high = np.maximum(far + 0.2, np.minimum(scene.seen_images.max(axis=0) + 0.06, far + 0.45))
     middle, half = (low + high) / 2, (high - low) / 2
     half = np.array([max(half[0], half[1] * shape), max(half[1], half[0] / shape)])
     axes.set_xlim(middle[0] - half[0], middle[0] + half[0])

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from ncapps.report.camera import Camera
-from ncapps.report.palette import INK, MUTED, UNKNOWN, class_colour, text_colour
+from ncapps.report.palette import MUTED, UNKNOWN, class_colour, text_colour
 
 _DEPTH_BANDS = 4
 _EDGE_PIECES = 8
@@ -55,7 +55,8 @@ class Scene:
         unit = np.linalg.norm(flat, axis=1).max()
         project = _projector(view, origin, unit)
         solid = view.shape[1] == 3
-        camera = Camera.facing(project(means)) if solid else Camera(rotation=np.eye(3), distance=1e9)
+        landmarks = np.concatenate([(corners + means[:n_known]) / 2, means[n_known:]])
+        camera = Camera.facing(project(landmarks)) if solid else Camera(rotation=np.eye(3), distance=1e9)
         seen_images, near_images = camera.look(project(images))
         seen_means, near_means = camera.look(project(means))
         seen_corners, near_corners = camera.look(project(corners))
@@ -141,11 +142,13 @@ def draw_dots(axes: Axes, scene: Scene) -> None:
 
 
 def draw_badges(axes: Axes, scene: Scene) -> None:
-    """Name each class beside its mean, outwards from the centre; a ring marks the mean itself."""
+    """Name each class beside its mean, outwards from the centre; a ring marks its corner of the simplex."""
     for place, (mean, name) in enumerate(zip(scene.seen_means, scene.names, strict=True)):
         colour, is_known = class_colour(place), place < scene.n_known
         if is_known:
-            axes.plot(*scene.seen_corners[place], marker="o", markersize=15, mfc="none", mec=INK, mew=1.1, zorder=4.4)
+            corner = scene.seen_corners[place]
+            axes.plot(*zip(corner, mean, strict=True), color=colour, linewidth=1.4, zorder=4.3)
+            axes.plot(*corner, marker="o", markersize=15, mfc="none", mec=colour, mew=1.6, zorder=4.4)
         axes.plot(
             *mean,
             marker="o" if is_known else "D",
@@ -166,20 +169,18 @@ def _badge(
     axes: Axes, mean: np.ndarray, outwards: np.ndarray, name: str, colour: str, *, is_known: bool, order: float
 ) -> None:
     """Write a short name on a disc, a long one in a box; full for known classes, hollow for added ones."""
-    fill, edge = (colour, "white") if is_known else ("white", colour)
-    style = {"ha": "center", "fontweight": "bold", "color": text_colour(colour) if is_known else colour}
-    if len(name) > 2:
+    fill, edge, ink = (colour, "white", text_colour(colour)) if is_known else ("white", colour, colour)
+    short = len(name) <= 2
+    right, up = outwards * (25 if short else 29) / 72
+    x, y = mean
+    moved = axes.transData + ScaledTranslation(right, up, axes.figure.dpi_scale_trans)  # pyright: ignore[reportOptionalMemberAccess]
+    text = axes.text(x, y, name, transform=moved, ha="center", fontweight="bold", color=ink, zorder=order + 0.001)
+    if short:
+        axes.plot(x, y, marker="o", markersize=23, mfc=fill, mec=edge, mew=1.8, transform=moved, zorder=order)
+        text.set(va="center_baseline", fontsize=13.5 if len(name) == 1 else 11.5)
+    else:
         box = {"boxstyle": "round,pad=0.35", "facecolor": fill, "edgecolor": edge, "linewidth": 1.6}
-        away = tuple(outwards * 29)
-        axes.annotate(
-            name, mean, away, textcoords="offset points", va="center", fontsize=10.5, bbox=box, zorder=order, **style
-        )
-        return
-    dx, dy = outwards * 25 / 72
-    moved = axes.transData + ScaledTranslation(dx, dy, axes.figure.dpi_scale_trans)  # pyright: ignore[reportOptionalMemberAccess]
-    axes.plot(*mean, marker="o", markersize=23, mfc=fill, mec=edge, mew=1.8, transform=moved, zorder=order)
-    size = 13.5 if len(name) == 1 else 11.5
-    axes.text(*mean, name, transform=moved, va="center_baseline", fontsize=size, zorder=order + 0.001, **style)
+        text.set(va="center", fontsize=10.5, bbox=box)
 
 
 def draw_legend(figure: Figure, scene: Scene, *, fitted: bool) -> None:
@@ -188,7 +189,7 @@ def draw_legend(figure: Figure, scene: Scene, *, fitted: bool) -> None:
     marks["corner of the fitted simplex" if fitted else "class mean"] = {
         "marker": "o",
         "mfc": "none",
-        "mec": INK,
+        "mec": MUTED,
         "markersize": 11,
     }
     if len(scene.names) > scene.n_known:

@@ -10,6 +10,7 @@ from ncapps.errors import InputError
 
 _SIDE = re.compile(r'\bwidth="([\d.]+)"')
 _SMALLEST_SCALE = 0.66
+_PHONE = 340.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +68,15 @@ class Figure:
         style = f"min-width: {natural * _SMALLEST_SCALE:.0f}px; max-width: {natural * 1.25:.0f}px"
         svg = self.svg.replace("<svg", f'<svg role="img" aria-label="{escape(self.alt)}" style="{style}"', 1)
         caption = f"<figcaption>{escape(self.caption)}</figcaption>" if self.caption else ""
-        wide = ' class="wide"' if self.wide else ""
+        kind = " ".join(["wide"] * self.wide + ["scrolls"] * (natural * _SMALLEST_SCALE > _PHONE))
+        wide = f' class="{kind}"' if kind else ""
         frame = '<div class="picture" tabindex="0" role="group" aria-label="Picture">'
         return f"<figure{wide}>{frame}{svg}</div>{caption}</figure>"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows of (name, value, note) under a caption."""
+    """Rows of (name, value, note) under a caption; where no row has a note, that column is left out."""
 
     rows: tuple[tuple[str, str, str], ...]
     caption: str = ""
@@ -88,10 +90,11 @@ class Table:
     def render(self) -> str:
         """Return the table as HTML with a header cell for each column and row."""
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
-        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in self.header)
+        noted = any(note for _, _, note in self.rows)
+        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in self.header[: 3 if noted else 2])
         body = "".join(
-            f'<tr><th scope="row">{escape(str(name))}</th>{_value_cell(str(value))}'
-            f'<td class="note">{escape(str(note))}</td></tr>'
+            f'<tr><th scope="row">{escape(str(name))}</th>{_value_cell(str(value), plain=not noted)}'
+            + (f'<td class="note">{escape(str(note))}</td></tr>' if noted else "</tr>")
             for name, value, note in self.rows
         )
         return (
@@ -100,9 +103,9 @@ class Table:
         )
 
 
-def _value_cell(value: str) -> str:
+def _value_cell(value: str, *, plain: bool) -> str:
     # A number must not be broken in two lines, a hash has to be.
-    return f'<td class="value{" long" if len(value) > 14 else ""}">{escape(value)}</td>'
+    return f'<td class="value{" long" if plain or len(value) > 14 else ""}">{escape(value)}</td>'
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from ncapps.arrays import as_features
 from ncapps.errors import InputError
 
 
-def spread_view(means: np.ndarray, dim: int, *, seed: int = 0, steps: int = 300) -> np.ndarray:
+def spread_view(means: np.ndarray, dim: int, *, seed: int = 0, steps: int = 150) -> np.ndarray:
     """Return orthonormal directions in the span of the centred class means, chosen to keep the means apart.
 
     The right singular vectors of the centred means give the span. Of a regular simplex all singular values are equal,
@@ -70,7 +70,7 @@ def _descend(points: np.ndarray, view: np.ndarray, steps: int) -> np.ndarray:
             view, energy, gradient, step = trial, lower, slope, min(step * 1.3, 0.5)
         else:
             step *= 0.5
-        if step < 1e-7:
+        if step < 1e-5:
             break
     return view
 

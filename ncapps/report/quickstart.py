@@ -84,7 +84,7 @@ def _tiles(results: dict[str, Any]) -> tuple[Tile, ...]:
         Tile(
             label="False alarms",
             value=percent(read(rate, "measured")),
-            note=f"known images refused; asked for at most {percent(read(rate, 'target'))}",
+            note=f"known images refused; asked for at most {100 * read(rate, 'target'):g}%",
         ),
         Tile(
             label=f"Accuracy at {read(results, 'macs_ratio'):.0%} of the work",

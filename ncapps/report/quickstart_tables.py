@@ -93,7 +93,7 @@ def unknown_table(results: Mapping[str, Any]) -> Table:
         (
             "False alarms",
             percent(read(rate, "measured")),
-            f"Known images refused by mistake. Asked for: at most {percent(read(rate, 'target'))}; by chance alone "
+            f"Known images refused by mistake. Asked for: at most {100 * read(rate, 'target'):g}%; by chance alone "
             f"between {percent(read(rate, 'low'))} and {percent(read(rate, 'high'))} would be no surprise.",
         )
     )

@@ -56,11 +56,14 @@ def tradeoff_figure(points: Iterable[Any], chosen: Any, dense: Any) -> Figure:
         _mark(axes, marked[1], "before pruning", INK)
         _mark(axes, marked[0], "chosen", _ACCENT)
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
-        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         low, high = min(a for _, a in everything), max(a for _, a in everything)
-        room = max(high - low, 0.02)
-        axes.set_ylim(low - 0.12 * room, high + 0.3 * room)
+        # No finer than five points of accuracy: a smaller range would make noise look like a fall.
+        room = max(high - low, 0.05)
+        bottom, top = high - 1.12 * room, high + 0.3 * room
+        axes.set_ylim(bottom, top)
+        ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(bottom, min(top, 1.0))
+        axes.set_yticks([tick for tick in ticks if bottom <= tick < min(top, 1.001)])
         left = min(ratio for ratio, _ in everything)
         axes.set_xlim(min(left - 0.06, 0.9), max(ratio for ratio, _ in everything) + 0.06)
         axes.set_xlabel("work left (share of multiply-accumulates)")
