@@ -30,9 +30,7 @@ class Scene:
     seen_images: np.ndarray
     near_images: np.ndarray
     seen_means: np.ndarray
-    near_means: np.ndarray
     seen_corners: np.ndarray
-    near_corners: np.ndarray
     edges: tuple[tuple[np.ndarray, np.ndarray], ...]
     seen_strangers: np.ndarray
 
@@ -58,8 +56,6 @@ class Scene:
         landmarks = np.concatenate([(corners + means[:n_known]) / 2, means[n_known:]])
         camera = Camera.facing(project(landmarks)) if solid else Camera(rotation=np.eye(3), distance=1e9)
         seen_images, near_images = camera.look(project(images))
-        seen_means, near_means = camera.look(project(means))
-        seen_corners, near_corners = camera.look(project(corners))
         placed = project(corners)
         steps = np.linspace(0, 1, _EDGE_PIECES + 1 if n_known <= 12 and solid else 2)[:, None]
         edges = tuple(
@@ -71,10 +67,8 @@ class Scene:
             classes=classes,
             seen_images=seen_images,
             near_images=near_images,
-            seen_means=seen_means,
-            near_means=near_means,
-            seen_corners=seen_corners,
-            near_corners=near_corners,
+            seen_means=camera.look(project(means))[0],
+            seen_corners=camera.look(project(corners))[0],
             edges=edges,
             seen_strangers=camera.look(project(strangers))[0],
         )

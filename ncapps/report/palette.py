@@ -25,7 +25,7 @@ def class_colour(index: int) -> str:
     Examples
     --------
     >>> class_colour(0), class_colour(8)
-    ('#0072B2', '#004d78')
+    ('#0072B2', '#004c77')
     """
     if index < 0:
         raise InputError(f"a class's place is 0 or more, but {index} came")

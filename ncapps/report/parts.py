@@ -10,7 +10,7 @@ from ncapps.errors import InputError
 
 _SIDE = re.compile(r'\bwidth="([\d.]+)"')
 _SMALLEST_SCALE = 0.66
-_PHONE = 340.0
+_PHONE = 345.0
 
 
 @dataclass(frozen=True, kw_only=True)
