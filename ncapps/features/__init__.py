@@ -13,3 +13,4 @@ from ncapps.features.records import Features as Features
 from ncapps.features.records import Skipped as Skipped
 from ncapps.features.source import Subset as Subset
 from ncapps.features.splits import split_by_class as split_by_class
+from ncapps.features.store import FeatureStore as FeatureStore

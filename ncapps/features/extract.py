@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 
+import ncapps
 from ncapps.errors import InputError
 from ncapps.features.backbone import Backbone
 from ncapps.features.head import Head
-from ncapps.features.loader import batches
+from ncapps.features.images import open_images
+from ncapps.features.passes import Pass, choose_batch_size
 from ncapps.features.precision import choose_device, choose_precision
 from ncapps.features.preprocessing import Preprocessing
-from ncapps.features.records import Features, Skipped
+from ncapps.features.records import Features
 from ncapps.features.runtime import Runtime
 from ncapps.features.source import ImageSource
-
-_logger = logging.getLogger(__name__)
+from ncapps.features.store import FeatureStore
 
 
 class FeatureExtractor:
@@ -44,12 +42,16 @@ class FeatureExtractor:
         Images a forward pass; halved for good where memory runs out. Of no effect on the result but for rounding.
     workers : int or "auto"
         Processes that decode images.
+    compile : bool or "auto"
+        Compile the network with its weights frozen; "auto": where the job is long enough to pay for it. Without a C++
+        compiler it runs uncompiled.
     progress : bool
         Show a bar on a terminal.
 
     Examples
     --------
     >>> extractor = FeatureExtractor("cifar_resnet20", pretrained=False, precision="float32")
+    >>> import numpy as np
     >>> extractor.extract(np.zeros((3, 32, 32, 3), np.uint8)).values.shape
     (3, 64)
     """
@@ -70,6 +72,7 @@ class FeatureExtractor:
         precision: str = "auto",
         batch_size: int | str = "auto",
         workers: int | str = "auto",
+        compile: bool | str = "auto",  # noqa: A002
         progress: bool = True,
     ) -> None:
         self.backbone = (
@@ -89,9 +92,14 @@ class FeatureExtractor:
         )
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
-        self.batch_size = (256 if self.device.type == "cuda" else 64) if batch_size == "auto" else int(batch_size)
+        self.batch_size = choose_batch_size(batch_size, self.device, self.backbone.preprocessing.size)
         self.workers = workers
+        if compile not in (True, False, "auto"):
+            raise InputError(f"compile must be True, False or 'auto', but {compile!r} came")
+        self.compile = compile
         self.progress = progress
+        self._runtime: Runtime | None = None
+        self._state: tuple[Any, ...] = ()
 
     @property
     def head(self) -> Head | None:
@@ -103,48 +111,86 @@ class FeatureExtractor:
         """Names of the head's classes, where the checkpoint tells them."""
         return self.backbone.classes
 
-    def extract(self, data: Any, labels: Any = None, *, split: str | None = None) -> Features:
-        """Return the features of all images that can be read.
+    def extract(
+        self,
+        data: Any,
+        labels: Any = None,
+        *,
+        split: str | None = None,
+        root: str | Path | None = None,
+        store: str | Path | FeatureStore | None = None,
+        worker: int = 0,
+        of_workers: int = 1,
+    ) -> Features:
+        """Return the features of all images that can be read; the others stand in `.skipped`.
 
         Parameters
         ----------
-        data : path, array, or ImageSource
-            As `open_images` takes it.
-        labels : sequence, optional
-            One class an image, for arrays.
-        split : str, optional
-            Which split of the source.
+        data, labels, split, root
+            As `open_images` takes them: a folder, a zip, a list, an array, a data set's name, or an `ImageSource`.
+        store : path or FeatureStore, optional
+            Keep the features there, and compute only the shards that are not there yet.
+        worker, of_workers : int
+            With a store: do this worker's share of the shards (worker, worker + of_workers, ...), and return it.
+
+        Raises
+        ------
+        InputError
+            If the data cannot be opened, no image can be read, or the store holds other features.
         """
-        from ncapps.features.images import open_images
+        source = open_images(data, labels, split=split, root=root)
+        if store is None:
+            if of_workers != 1 or worker != 0:
+                raise InputError("worker numbers share out the shards of a store; name it with store=FOLDER")
+            with self._pass(source, len(source)) as run:
+                features = run.part(range(len(source)))
+        else:
+            store = store if isinstance(store, FeatureStore) else FeatureStore(store)
+            store.begin(self.identity(source), source, alone=of_workers == 1)
+            missing = store.missing(worker, of_workers)
+            with self._pass(source, sum(len(store.positions(shard)) for shard in missing)) as run:
+                for shard in missing:
+                    store.write(shard, run.part(store.positions(shard)))
+            features = store.read(worker, of_workers)
+        if len(source) and not len(features) and features.skipped:
+            first = features.skipped[0]
+            raise InputError(f"none of the {len(features.skipped)} images could be read; {first.key}: {first.reason}")
+        return features
 
-        source = open_images(data, labels, split=split)
-        return self._extract(source, range(len(source)))
+    def identity(self, source: ImageSource) -> dict[str, Any]:
+        """Return all that the features of a source depend on; a `FeatureStore` keeps features of one identity."""
+        return {
+            "model": self.backbone.tag,
+            "weights": self.backbone.weights_hash,
+            "preprocessing": asdict(self.backbone.preprocessing),
+            "precision": self.precision,
+            "images": source.fingerprint(),
+            "ncapps": ncapps.__version__,
+        }
 
-    def _extract(self, source: ImageSource, positions: Sequence[int]) -> Features:
-        runtime = Runtime(self.backbone, self.device, self.precision, self.batch_size)
-        rows, kept, skipped = [], [], []
-        bar = tqdm(total=len(positions), unit="img", disable=not (self.progress and sys.stderr.isatty()))
-        with bar:
-            for batch in batches(
-                source,
-                positions,
-                self.backbone.preprocessing,
-                batch_size=self.batch_size,
-                workers=self.workers,
-                pin_memory=self.device.type == "cuda",
-            ):
-                if batch.positions:
-                    rows.append(runtime.features(batch.pixels).numpy())
-                    kept.extend(batch.positions)
-                skipped.extend(Skipped(key=source.keys[p], reason=reason) for p, reason in batch.unreadable)
-                bar.update(len(batch.positions) + len(batch.unreadable))
-        if not rows:
-            raise InputError("no image could be read")
-        values = np.concatenate(rows)
-        return Features(
-            values=values,
-            keys=tuple(source.keys[p] for p in kept),
-            logits=None if self.head is None else self.head(values),
-            labels=None if source.labels is None else np.array([source.labels[p] for p in kept]),
-            skipped=tuple(skipped),
+    def _pass(self, source: ImageSource, images: int) -> Pass:
+        return Pass(
+            source,
+            self._ready(),
+            self.backbone,
+            images=images,
+            batch_size=self.batch_size,
+            workers=self.workers,
+            compile=self.compile,
+            progress=self.progress,
         )
+
+    def _ready(self) -> Runtime:
+        """Return the network ready to run; made anew when the backbone's weights have changed."""
+        state = (self.backbone.preprocessing, *_fingerprint(self.backbone.model))
+        if self._runtime is None or self._state != state:
+            self._runtime = Runtime(self.backbone, self.device, self.precision, self.batch_size)
+            self._state = state
+        return self._runtime
+
+
+@torch.no_grad()
+def _fingerprint(model: nn.Module) -> list[float]:
+    """Return one number a tensor: cheap enough for each call, and it moves when the weights do."""
+    tensors = [value for value in model.state_dict().values() if value.is_floating_point() and value.numel()]
+    return torch.stack([norm.float().cpu() for norm in torch._foreach_norm(tensors)]).tolist() if tensors else []
