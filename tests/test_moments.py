@@ -1,9 +1,12 @@
 """The accumulator behind the statistics: batches, chunks and blocks leave no trace; merging follows Chan's update."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import ThreadpoolController
 
 from ncapps import moments
 from ncapps.errors import InputError
@@ -58,6 +61,42 @@ def test_many_blocks_of_many_classes():
     labels = random.integers(0, 300, 150_000)
     features = (random.standard_normal((150_000, 6)) * 1e-3 + labels[:, None]).astype(np.float32)
     assert_equal_moments(accumulate(features, labels, [100_001]), two_passes(features, labels), rel=1e-10)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_leave_no_trace(monkeypatch, threads):
+    monkeypatch.setattr(moments, "_PRODUCT", 64)
+    features, labels = draw(2000)
+    blas = ThreadpoolController().select(user_api="blas")
+    with blas.limit(limits=threads):
+        before = [library["num_threads"] for library in blas.info()]
+        got = accumulate(features, labels, [700])
+        assert [library["num_threads"] for library in blas.info()] == before
+    assert_equal_moments(got, two_passes(features, labels))
+    np.testing.assert_array_equal(got[-1], accumulate(features, labels, [700])[-1])
+
+
+def test_a_bad_row_met_by_a_thread_is_told_and_the_thread_limit_lifted(monkeypatch):
+    monkeypatch.setattr(moments, "_PRODUCT", 64)
+    features, labels = draw(2000)
+    features[1234, 3] = np.nan
+    blas = ThreadpoolController().select(user_api="blas")
+    with blas.limit(limits=2):
+        with pytest.raises(InputError, match="in 1 of 2000 rows, the first is row 1234"):
+            accumulate(features, labels, [])
+        assert {library["num_threads"] for library in blas.info()} == {2}
+
+
+def test_passes_in_several_threads_leave_the_thread_limit_as_it_was(monkeypatch):
+    monkeypatch.setattr(moments, "_PRODUCT", 64)
+    features, labels = draw(2000)
+    blas = ThreadpoolController().select(user_api="blas")
+    with blas.limit(limits=2):
+        with ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(lambda _: accumulate(features, labels, []), range(12)))
+        assert {library["num_threads"] for library in blas.info()} == {2}
+    for result in results:
+        assert_equal_moments(result, two_passes(features, labels))
 
 
 def test_sorted_and_shuffled_rows_agree():
