@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from tqdm.auto import tqdm
 from ncapps.arrays import Label, as_labels, native, sorted_names
 from ncapps.errors import InputError
 from ncapps.features.decode import UnreadableImage
-from ncapps.features.images import open_images
+from ncapps.features.images import ImageSource, open_images
 from ncapps.features.preprocessing import Preprocessing
 
 logger = logging.getLogger(__name__)
@@ -113,13 +112,20 @@ def read_dataset(
     unknown = sorted({str(native(name)) for name in names} - {str(name) for name in known})
     if unknown:
         raise InputError(f"validation images have the class(es) {', '.join(unknown)}, which the training images lack")
+    pixels, kept, skipped = _decode(source, preprocessing, progress)
     positions = {name: place for place, name in enumerate(known)}
-    channels = len(preprocessing.mean)
-    pixels = _room((len(source), *preprocessing.size, channels))
+    targets = torch.tensor([positions[native(names[index])] for index in kept])
+    return Dataset(pixels=pixels, targets=targets, classes=known, skipped=tuple(skipped))
+
+
+def _decode(
+    source: ImageSource, preprocessing: Preprocessing, progress: bool
+) -> tuple[Tensor, list[int], list[tuple[str, str]]]:
+    """Return the pixels of the readable images, their positions in the source, and the ledger of the others."""
+    pixels = _room((len(source), *preprocessing.size, len(preprocessing.mean)))
     kept: list[int] = []
     skipped: list[tuple[str, str]] = []
-    numbers: Iterable[int] = tqdm(range(len(source)), desc="reading", unit="image", disable=not progress, leave=False)
-    for index in numbers:
+    for index in tqdm(range(len(source)), desc="reading", unit="image", disable=not progress, leave=False):
         try:
             image = source.read(index)
         except UnreadableImage as error:
@@ -130,8 +136,7 @@ def read_dataset(
         kept.append(index)
     if not kept:
         raise InputError(f"none of the {len(source)} images of {source.name} can be read")
-    targets = torch.tensor([positions[native(names[index])] for index in kept])
-    return Dataset(pixels=pixels[: len(kept)], targets=targets, classes=known, skipped=tuple(skipped))
+    return pixels[: len(kept)], kept, skipped
 
 
 def _room(shape: tuple[int, ...]) -> Tensor:

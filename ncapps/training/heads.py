@@ -62,7 +62,8 @@ class SimplexHead(CollapseHead):
     """A fixed simplex equiangular tight frame: the geometry that training would end at, given from the start.
 
     Papyan, Han and Donoho (2020), with the rows of length 1 and no bias; for more classes than feature width + 1 the
-    rows are the best packing that `SimplexETF.construct` knows.
+    rows are the best packing that `SimplexETF.construct` knows. Features that come out of a ReLU are never negative, so
+    their cosine with a row stays below 1: cross-entropy does not mind, squared error does.
     """
 
     def __init__(self, linear: nn.Linear, scale: float | None = None, seed: int = 0) -> None:

@@ -35,5 +35,8 @@ def training_loss(logits: Tensor, labels: Tensor, settings: TrainSettings) -> Te
     if settings.head == "etf":
         classes = logits.shape[1]
         target = (classes * target - 1) / (classes - 1)
-    own = settings.mse_target if settings.feature_scale is None else settings.feature_scale
-    return 0.5 * (logits - own * target).square().sum(1).mean()
+    if settings.feature_scale is None:
+        return 0.5 * (logits - settings.mse_target * target).square().sum(1).mean()
+    # On cosines, as in dot regression: on the logits themselves the step would grow with the scale's square.
+    scale = settings.feature_scale
+    return 0.5 * scale * (logits / scale - target).square().sum(1).mean()

@@ -72,7 +72,7 @@ def evaluate(
     for batch in positions.split(batch_size):
         batch = batch.to(data.pixels.device)
         values, _ = backbone.forward(backbone.preprocessing.normalise(data.pixels[batch].to(device)))
-        right += int((head(values).argmax(1) == data.targets[batch].to(device)).sum())
+        right += int((head(values)[:, : len(data.classes)].argmax(1) == data.targets[batch].to(device)).sum())
         features.append(values.cpu())
     model.train(training)
     return torch.cat(features), right / len(positions)
@@ -84,8 +84,9 @@ def measure(
     """Return the measured fields of an `EpochRecord` by name."""
     features, accuracy = evaluate(backbone, head, train, positions)
     targets = train.targets[positions.to(train.targets.device)].cpu().numpy()
-    bias = None if head.scale is not None else head.linear.bias
-    report = measure_collapse(features.numpy(), targets, _Rows(weight=head.rows.detach(), bias=bias))
+    classes = len(train.classes)
+    bias = None if head.scale is not None or head.linear.bias is None else head.linear.bias[:classes]
+    report = measure_collapse(features.numpy(), targets, _Rows(weight=head.rows[:classes].detach(), bias=bias))
     return {
         "train_accuracy": accuracy,
         "val_accuracy": None if validation is None else evaluate(backbone, head, validation)[1],

@@ -27,6 +27,7 @@ from ncapps.training.precision import autocast
 from ncapps.training.result import TrainResult
 from ncapps.training.schedule import augmentation_of, batches, epoch_seed, learning_rate_at
 from ncapps.training.settings import TrainSettings
+from ncapps.training.turned import TURNS, keep_rows, with_turned
 
 
 class Run:
@@ -52,11 +53,17 @@ class Run:
         if val_images is not None:
             self.validation = read_dataset(val_images, val_labels, size, classes=self.data.classes, progress=progress)
         torch.manual_seed(settings.seed)
-        spec = _spec(settings, len(self.data.classes))
+        self.classes = len(self.data.classes)
+        self.spec = _spec(settings, self.classes)
         self.backbone = Backbone(
-            dataclasses.replace(spec, pretrained=settings.pretrained, download=settings.pretrained)
+            dataclasses.replace(
+                self.spec,
+                num_classes=self.classes * (TURNS if settings.turned_fraction else 1),
+                pretrained=settings.pretrained,
+                download=settings.pretrained,
+            )
         )
-        self.spec = self.backbone.spec = spec
+        self.backbone.spec = self.spec
         self.backbone.classes = self.data.classes  # type: ignore[assignment]
         linear = _linear_head(self.backbone)
         self.backbone.model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -128,6 +135,8 @@ class Run:
         pixels = self.data.pixels[positions].to(self.device, non_blocking=True)
         targets = self.data.targets[positions].to(self.device, non_blocking=True)
         batch = augment(self.backbone.preprocessing.normalise(pixels), kind, generator)
+        own, images = targets, len(targets)
+        batch, targets = with_turned(batch, targets, self.classes, self.settings.turned_fraction, generator)
         with autocast(self.settings.precision, self.device):
             features, _ = self.backbone.forward(batch.contiguous(memory_format=torch.channels_last))
         features = features.float()
@@ -137,13 +146,16 @@ class Run:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
-        return loss.detach(), (logits.detach().argmax(1) == targets).sum()
+        return loss.detach(), (logits.detach()[:images, : self.classes].argmax(1) == own).sum()
 
     def result(self) -> TrainResult:
         """Make the head the model's own, and hand over what was learned."""
         if self.head.scale is not None:
             features, _ = evaluate(self.backbone, self.head, self.data, self.measured)
             self.head.settle(float(features.norm(dim=1).mean()))
+        if self.head.linear.out_features > self.classes:
+            keep_rows(self.head.linear, self.classes)
+            self.backbone.model.num_classes = self.classes  # type: ignore[assignment]
         self.backbone.model.eval().requires_grad_(True)
         return TrainResult(
             model=self.backbone.model,

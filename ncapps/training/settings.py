@@ -43,7 +43,7 @@ class TrainSettings:
         the simplex's own logits where the head is "etf"); "dot_regression": half the squared distance of the own
         class's cosine from 1.
     mse_target : float
-        The own class's logit that "mse" aims for; larger pulls harder. With a feature_scale it is that scale.
+        The own class's logit that "mse" aims for; larger pulls harder. With a feature_scale its cosine aims for 1.
     label_smoothing : float
         Part of the target spread evenly over all classes, in [0, 1); cross-entropy only.
     head : {"learned", "etf", "class_means"}
@@ -54,6 +54,10 @@ class TrainSettings:
     augment : {"none", "shift", "crop_flip"}
         "shift": small random shifts, turns and zooms, no mirroring: for digits and letters; "crop_flip": shifts by up
         to an eighth and mirroring: for photographs.
+    turned_fraction : float
+        Part of each batch that is shown once more, turned by 90, 180 or 270 degrees, as classes of their own whose rows
+        are dropped at the end, in [0, 1]. Takes that much more time, and leaves features that tell apart more than the
+        known classes: for classes added later. 0 for none.
     final_fraction_without_augmentation : float
         The last part of the epochs sees the images as they are: the terminal phase, in which features collapse.
     precision : {"auto", "float32", "bfloat16"}
@@ -93,6 +97,7 @@ class TrainSettings:
     head: Literal["learned", "etf", "class_means"] = "learned"
     feature_scale: float | None = None
     augment: Literal["none", "shift", "crop_flip"] = "none"
+    turned_fraction: float = 0.0
     final_fraction_without_augmentation: float = 0.2
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 0
@@ -110,11 +115,9 @@ class TrainSettings:
         for name in ("warmup", "label_smoothing", "momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is a fraction in [0, 1), but {getattr(self, name)} came")
-        if not 0 <= self.final_fraction_without_augmentation <= 1:
-            raise InputError(
-                "final_fraction_without_augmentation is a fraction in [0, 1], but "
-                f"{self.final_fraction_without_augmentation} came"
-            )
+        for name in ("turned_fraction", "final_fraction_without_augmentation"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is a fraction in [0, 1], but {getattr(self, name)} came")
         if not self.learning_rate > 0:
             raise InputError(f"learning_rate must be greater than 0, but {self.learning_rate} came")
         if not self.mse_target > 0:
