@@ -182,7 +182,7 @@ def _exact_probe(dense: nn.Module, example: torch.Tensor, time_limit: float) -> 
 
 
 def _fits(dense: nn.Module, width: InnerWidth) -> bool:
-    inputs = dense.get_submodule(width.consumer).weight[0].numel()
+    inputs = dense.get_parameter(f"{width.consumer}.weight")[0].numel()
     if inputs > MOST_INPUTS:
         _log.warning("%s is left at full width: its reader has %d inputs", width.producer, inputs)
     return inputs <= MOST_INPUTS

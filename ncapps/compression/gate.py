@@ -84,5 +84,5 @@ def _outputs(model: nn.Module, names: Sequence[str], example: torch.Tensor) -> l
 
 
 def _relative(a: torch.Tensor, b: torch.Tensor) -> float:
-    error = float((a.double() - b.double()).norm() / b.double().norm().clamp_min(1e-30))
+    error = float((a - b).norm() / b.norm().clamp_min(1e-30))
     return error if error == error else float("inf")

@@ -90,21 +90,19 @@ def collect_moments(
     ]
 
 
-def with_constant(columns: torch.Tensor) -> torch.Tensor:
-    """Append the constant 1 that carries the bias, and go over to float64 where the device has it."""
-    wide = torch.float32 if columns.device.type == "mps" else torch.float64
-    return torch.cat([columns, columns.new_ones(len(columns), 1)], dim=1).to(wide)
+def wide_type(device: torch.device) -> torch.dtype:
+    """Return float64, or float32 where the device lacks it."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def bias_and_weight(modules: dict[str, Any], branch: Branch) -> torch.Tensor:
-    """Return the consumer's weight rows and bias row in units of the branch's output, in float64."""
+    """Return the consumer's weight rows and bias row in units of the branch's output."""
     layer = modules[branch.layer]
-    weight = layer.weight.detach().reshape(layer.weight.shape[0], -1).double()
-    bias = torch.zeros(len(weight), dtype=torch.float64, device=weight.device)
-    if layer.bias is not None:
-        bias = layer.bias.detach().double()
+    wide = wide_type(layer.weight.device)
+    weight = layer.weight.detach().reshape(layer.weight.shape[0], -1).to(wide)
+    bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach().to(wide)
     if branch.norm is not None:
-        scale, shift = (value.detach().double() for value in affine_of(modules[branch.norm]))
+        scale, shift = (value.detach().to(wide) for value in affine_of(modules[branch.norm]))
         weight, bias = weight * scale[:, None], bias * scale + shift
     return torch.cat([weight.T, bias[None]])
 
@@ -119,13 +117,14 @@ class _Sums:
         self.energy = 0.0
 
     def add(self, rows: Rows) -> None:
-        columns = with_constant(rows.columns)
+        columns = torch.cat([rows.columns, rows.columns.new_ones(len(rows.columns), 1)], dim=1)
+        columns = columns.to(wide_type(columns.device))
         gram = columns.T @ columns
         self.gram = gram if self.gram is None else self.gram + gram
         self.rows += len(columns)
         self.activity.append(rows.columns.reshape(rows.images, -1, rows.columns.shape[1]).mean(dim=1).cpu().numpy())
         stream = rows.branch if rows.shortcut is None else rows.branch + rows.shortcut
-        self.energy += float(stream.double().square().sum())
+        self.energy += float(stream.to(wide_type(stream.device)).square().sum())
 
 
 def _finish(

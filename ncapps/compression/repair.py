@@ -12,7 +12,7 @@ from tqdm import tqdm
 from ncapps.compression.batchnorm import reestimate_batchnorms
 from ncapps.compression.calibration import Calibration
 from ncapps.compression.elimination import ridged
-from ncapps.compression.moments import with_constant
+from ncapps.compression.moments import wide_type
 from ncapps.compression.probe import Branch, Probe
 from ncapps.compression.taps import BranchTaps, Rows
 from ncapps.compression.targets import collect_targets
@@ -71,6 +71,7 @@ def _normal_equations(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     sums: list[Any] = [0.0, 0.0]
     seen = 0
+    wide = wide_type(target.device)
 
     def add(name: str, rows: Rows) -> None:
         nonlocal seen
@@ -78,9 +79,10 @@ def _normal_equations(
         if rows.shortcut is not None:
             wanted = wanted - rows.shortcut
         seen += len(rows.columns)
-        columns = with_constant(rows.columns)
-        sums[0] = sums[0] + columns.T @ columns
-        sums[1] = sums[1] + columns.T @ wanted.to(columns.dtype)
+        columns = torch.cat([rows.columns, rows.columns.new_ones(len(rows.columns), 1)], dim=1)
+        # Products in float32, sums in float64: twice as quick, and the error is far below the ridge.
+        sums[0] = sums[0] + (columns.T @ columns).to(wide)
+        sums[1] = sums[1] + (columns.T @ wanted).to(wide)
         raise BranchTaps.Stop
 
     with BranchTaps(pruned, [branch], add) as taps:

@@ -1,11 +1,11 @@
-"""Laws of compress: the target is met, the model is untouched, repair repairs, and every mistake gets one clear line."""
+"""Laws of compress: targets are met, the model is untouched, repair repairs, every mistake gets one clear line."""
 
 import copy
 import json
 import subprocess
 import sys
-from pathlib import Path
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 import torch

@@ -3,8 +3,6 @@
 import pytest
 import timm
 import torch
-
-
 from compression_nets import randomise_norms
 
 from ncapps.compression import compress, load_compressed
@@ -26,7 +24,7 @@ EXPECTED = {
     "resnet18": 8,
     "resnet50": 8,
     "cifar_resnet20": 9,
-    "mobilenetv2_035": 18,
+    "mobilenetv2_035": 14,
     "vit_tiny_patch16_224": 2,
     "convnext_atto": 4,
 }
@@ -71,5 +69,7 @@ def test_joins_are_seen_where_a_branch_meets_its_stream():
     model = randomise_norms(build("resnet18")).eval()
     images = torch.randn(2, 3, 32, 32)
     found = probe(model, images, find_inner_widths(model, images))
-    assert all(branch.joins and branch.norm for branch in found.branches)
+    tails = [branch for branch in found.branches if branch.layer.startswith("layer")]
+    assert len(tails) == 8
+    assert all(branch.joins and branch.norm for branch in tails)
     assert not any(branch.joins for branch in found.producers)
