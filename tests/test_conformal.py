@@ -93,6 +93,14 @@ def test_the_band_holds_its_level_and_narrows_with_more_images():
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
 
 
+def test_the_band_of_one_image_is_its_chance_to_be_refused():
+    # Of 20 exchangeable scores the last one is the lowest with probability 1 / 20.
+    assert false_alarm_band(19, 1, 0.05, level=0.89) == (0.0, 0.0)
+    assert false_alarm_band(19, 1, 0.05, level=0.91) == (0.0, 1.0)
+    assert false_alarm_band(19, 1, 0.10, level=0.79) == (0.0, 0.0)
+    assert false_alarm_band(19, 1, 0.10, level=0.81) == (0.0, 1.0)
+
+
 @pytest.mark.parametrize("rate", RATES)
 def test_images_needed_is_the_fewest(rate):
     needed = images_needed(rate)

@@ -279,26 +279,32 @@ def test_recipes_are_thin():
 
 
 def test_every_module_has_its_tests():
-    """A module `a/b.py` is tested by a file named after it, or by one under tests/a that imports it by its name."""
-    tests = {path.relative_to(ROOT / "tests"): path.read_text(encoding="utf-8") for path in _tests()}
+    """`a/b.py` is tested by a file named after it, or by one under tests/a that imports it or what it defines."""
+    tests = {path.relative_to(ROOT / "tests"): ast.parse(path.read_text(encoding="utf-8")) for path in _tests()}
+    used = {path: {target for target, _ in imported(tree)} | _imported_names(tree) for path, tree in tests.items()}
     missing = []
-    for name in trees():
+    for name, tree in trees().items():
         path = Path(name)
-        if path.name in ("__init__.py", "errors.py"):
+        if path.name in ("__init__.py", "__main__.py"):
             continue
         dotted = "ncapps." + name.removesuffix(".py").replace("/", ".")
-        parent, stem = dotted.rsplit(".", 1)
-        named = re.compile(rf"\b{re.escape(dotted)}\b|from {re.escape(parent)} import [^\n]*\b{stem}\b")
-        folder = path.parts[0] if len(path.parts) > 1 else "."
-        mine = {file: text for file, text in tests.items() if folder == "." or file.parts[0] == folder}
-        if not any(file.name == f"test_{stem}.py" or named.search(text) for file, text in mine.items()):
+        defined = {dotted} | {
+            node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name[0] != "_"
+        }
+        folder = path.parts[0] if len(path.parts) > 1 else None
+        mine = [test for test in tests if folder in (None, test.parts[0])]
+        if not any(path.stem in test.stem or used[test] & defined for test in mine):
             missing.append(name)
-    assert not missing
+    assert not missing, "\n".join(missing)
 
 
-def test_test_files_have_names_of_their_own():
-    names = [path.name for path in _tests()]
-    assert len(names) == len(set(names)), sorted(name for name in names if names.count(name) > 1)
+def _imported_names(tree):
+    """Return the names, and the dotted modules, that a test takes from the package."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ncapps":
+            found |= {alias.name for alias in node.names} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
 
 
 def _tests():

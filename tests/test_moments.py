@@ -56,6 +56,16 @@ def test_the_sizes_of_chunks_leave_no_trace(monkeypatch, product, step, block, d
     assert_equal_moments(accumulate(features, labels, [300, 1]), two_passes(features, labels))
 
 
+def test_pivots_are_renewed_after_each_block(monkeypatch):
+    monkeypatch.setattr(moments, "_BLOCK", 50)
+    features, labels = draw(120)
+    accumulator = MomentAccumulator(5)
+    accumulator.update(features, labels)
+    # What is still uncorrected is never more than a block: so much at most can cancel.
+    assert accumulator._fresh_rows == accumulator._fresh_counts.sum() == 20
+    assert accumulator._counts.sum() == 100
+
+
 def test_many_blocks_of_many_classes():
     random = np.random.default_rng(1)
     labels = random.integers(0, 300, 150_000)
