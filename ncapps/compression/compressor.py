@@ -16,7 +16,6 @@ from tqdm import tqdm
 
 from ncapps.compression.allocation import allocate
 from ncapps.compression.calibration import Calibration, gather
-from ncapps.compression.compare import compare
 from ncapps.compression.elimination import Ranking
 from ncapps.compression.gate import TOLERANCE, exact_widths, relative_errors
 from ncapps.compression.importance import IMPORTANCES
@@ -24,7 +23,8 @@ from ncapps.compression.macs import cost_model, count_macs
 from ncapps.compression.moments import WidthMoments, collect_moments
 from ncapps.compression.probe import Probe, probe
 from ncapps.compression.repair import repair as refit
-from ncapps.compression.result import Compressed, CompressionPlan, CompressionReport, WidthPlan, shapes_of
+from ncapps.compression.result import Compressed, shapes_of
+from ncapps.compression.summary import make_plan, make_report
 from ncapps.compression.surgery import shrunk_copy
 from ncapps.compression.widths import InnerWidth, find_inner_widths
 from ncapps.errors import InputError
@@ -124,11 +124,11 @@ def compress(
     small = _cut(dense, found, kept, example)
     if repair:
         refit(small, dense, found, kept, chosen, progress=progress)
-    plan = _plan(model, small, found, kept, importance, seed, repair, (before, count_macs(small, example)))
+    plan = make_plan(model, small, found, kept, importance, seed, repair, (before, count_macs(small, example)))
     return Compressed(
         model=small,
         plan=plan,
-        report=_report(plan, dense, small, chosen, held, start),
+        report=make_report(plan, dense, small, chosen, held, start),
         dense_shapes=shapes_of(model),
     )
 
@@ -214,60 +214,3 @@ def _cut(dense: nn.Module, found: Probe, kept: Sequence[Sequence[int]], example:
             f"(relative error {worst:.1e}); it cannot be cut exactly"
         )
     return shrunk_copy(dense, found.widths, kept)
-
-
-def _plan(
-    model: nn.Module,
-    small: nn.Module,
-    found: Probe,
-    kept: Sequence[Sequence[int]],
-    importance: str,
-    seed: int,
-    repaired: bool,
-    macs: tuple[int, int],
-) -> CompressionPlan:
-    widths = tuple(
-        WidthPlan(
-            producer=width.producer,
-            coupled=width.coupled,
-            consumer=width.consumer,
-            channels=width.channels,
-            kept=tuple(channels),
-        )
-        for width, channels in zip(found.widths, kept, strict=True)
-    )
-    added = sorted(set(small.state_dict()) - set(model.state_dict()))
-    return CompressionPlan(
-        widths=widths,
-        importance=importance,
-        seed=seed,
-        repaired=repaired,
-        added_biases=tuple(name.removesuffix(".bias") for name in added),
-        macs_before=macs[0],
-        macs_after=macs[1],
-    )
-
-
-def _report(
-    plan: CompressionPlan,
-    dense: nn.Module,
-    small: nn.Module,
-    chosen: Calibration,
-    held: Calibration | None,
-    start: float,
-) -> CompressionReport:
-    on_held = compare(dense, small, held) if held is not None else None
-    return CompressionReport(
-        macs_before=plan.macs_before,
-        macs_after=plan.macs_after,
-        params_before=sum(p.numel() for p in dense.parameters()),
-        params_after=sum(p.numel() for p in small.parameters()),
-        widths_before={width.producer: width.channels for width in plan.widths},
-        widths_after={width.producer: len(width.kept) for width in plan.widths},
-        agreement=compare(dense, small, chosen).agreement,
-        held_out_agreement=on_held.agreement if on_held else None,
-        held_out_accuracy_before=on_held.accuracy_before if on_held else None,
-        held_out_accuracy_after=on_held.accuracy_after if on_held else None,
-        images=len(chosen),
-        seconds=time.perf_counter() - start,
-    )
