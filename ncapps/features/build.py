@@ -15,7 +15,7 @@ from torch import nn
 
 from ncapps.errors import InputError
 from ncapps.features import cifar_resnet as _cifar_resnet  # noqa: F401  (registers the CIFAR ResNets with timm)
-from ncapps.features.checkpoint import find_checkpoint, load_weights, read_weights
+from ncapps.features.checkpoint import find_checkpoint, load_weights, read_notes, read_weights
 from ncapps.features.stem import use_small_stem
 
 _logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def build_model(spec: BackboneSpec, *, seed: int | None = None) -> nn.Module:
         kwargs.update(_pretrained_arguments(spec))
         return _create(spec, kwargs, seed)
     path = find_checkpoint(spec.checkpoint, spec.name)
-    weights, _ = read_weights(path)
+    weights = read_weights(path)
     classifier = _config(spec.name).classifier
     classifier = classifier[0] if isinstance(classifier, (tuple, list)) else classifier
     rows = weights.get(f"{classifier}.weight")
@@ -110,7 +110,7 @@ def build_model(spec: BackboneSpec, *, seed: int | None = None) -> nn.Module:
 
 def checkpoint_notes(spec: BackboneSpec) -> dict[str, str]:
     """Return the notes that a spec's safetensors checkpoint carries; empty where there are none."""
-    return {} if spec.checkpoint is None else read_weights(find_checkpoint(spec.checkpoint, spec.name))[1]
+    return {} if spec.checkpoint is None else read_notes(find_checkpoint(spec.checkpoint, spec.name))
 
 
 def _create(spec: BackboneSpec, kwargs: dict[str, Any], seed: int | None) -> nn.Module:

@@ -39,8 +39,16 @@ def find_checkpoint(path: str | Path, name: str) -> Path:
     return path
 
 
-def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors by name and the file's own notes (safetensors metadata, else empty).
+def read_notes(path: str | Path) -> dict[str, str]:
+    """Return a safetensors file's own notes, its metadata; empty for other files."""
+    if Path(path).suffix != ".safetensors":
+        return {}
+    with safe_open(path, framework="pt") as file:
+        return dict(file.metadata() or {})
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Return the tensors of a file by name.
 
     Raises
     ------
@@ -48,11 +56,8 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         If the file is damaged, or holds more than weights.
     """
     path = Path(path)
-    notes: dict[str, str] = {}
     try:
         if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                notes = dict(file.metadata() or {})
             loaded: Any = load_file(path)
         else:
             loaded = torch.load(path, map_location="cpu", weights_only=True)
@@ -67,7 +72,7 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     weights = _unwrap(loaded)
     if not weights:
         raise InputError(f"checkpoint {path} holds no tensors by name; save model.state_dict()")
-    return weights, notes
+    return weights
 
 
 def _unwrap(loaded: Any) -> dict[str, Tensor]:

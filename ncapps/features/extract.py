@@ -16,7 +16,7 @@ from ncapps.features.backbone import Backbone
 from ncapps.features.head import Head
 from ncapps.features.images import open_images
 from ncapps.features.passes import Pass, choose_batch_size
-from ncapps.features.precision import choose_device, choose_precision
+from ncapps.features.precision import Precision, choose_device, choose_precision
 from ncapps.features.preprocessing import Preprocessing
 from ncapps.features.records import Features
 from ncapps.features.runtime import Runtime
@@ -91,7 +91,7 @@ class FeatureExtractor:
             )
         )
         self.device = choose_device(device)
-        self.precision = choose_precision(precision, self.device)
+        self.precision: Precision = choose_precision(precision, self.device)
         self.batch_size = choose_batch_size(batch_size, self.device, self.backbone.preprocessing.size)
         self.workers = workers
         if compile not in (True, False, "auto"):
@@ -183,6 +183,8 @@ class FeatureExtractor:
     def _ready(self) -> Runtime:
         """Return the network ready to run; made anew when the backbone's weights have changed."""
         state = (self.backbone.preprocessing, *_fingerprint(self.backbone.model))
+        if self._runtime is not None:
+            self.batch_size = min(self.batch_size, self._runtime.batch_size)
         if self._runtime is None or self._state != state:
             self._runtime = Runtime(self.backbone, self.device, self.precision, self.batch_size)
             self._state = state
@@ -192,5 +194,5 @@ class FeatureExtractor:
 @torch.no_grad()
 def _fingerprint(model: nn.Module) -> list[float]:
     """Return one number a tensor: cheap enough for each call, and it moves when the weights do."""
-    tensors = [value for value in model.state_dict().values() if value.is_floating_point() and value.numel()]
-    return torch.stack([norm.float().cpu() for norm in torch._foreach_norm(tensors)]).tolist() if tensors else []
+    norms = [torch.linalg.vector_norm(v.float()) for v in model.state_dict().values() if v.is_floating_point()]
+    return torch.stack(norms).tolist() if norms else []

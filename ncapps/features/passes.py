@@ -95,7 +95,7 @@ class Pass:
 
     def _features(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         values = self.runtime.features(batch.pixels).numpy()
-        finite = np.isfinite(values).all(axis=1)
+        finite = np.asarray(np.isfinite(values).all(axis=1))
         if not finite.any():
             raise InputError(
                 f"{self.backbone.tag} gives NaN or infinity for all {len(values)} images of a batch; "

@@ -75,7 +75,7 @@ class Preprocessing:
     @classmethod
     def of(cls, model: nn.Module, **overrides: Any) -> Preprocessing:
         """Read the settings off a timm model's own data config; `overrides` win, None leaves the model's."""
-        from timm.data import resolve_model_data_config
+        from timm.data.config import resolve_model_data_config
 
         settings: dict[str, Any] = {}
         if hasattr(model, "pretrained_cfg"):
@@ -84,7 +84,8 @@ class Preprocessing:
             if settings["crop_mode"] not in _CROP_MODES:
                 settings["crop_mode"] = "squash"
             # Transformers are built for one image size, which an argument may have changed.
-            built: Any = getattr(getattr(model, "patch_embed", None), "img_size", None)
+            patches: Any = getattr(model, "patch_embed", None) or getattr(model, "stem", None)
+            built = getattr(patches, "img_size", None)
             settings["size"] = tuple(built) if built else config["input_size"][1:]
             if config["input_size"][0] == 1 and len(settings["mean"]) == 3:
                 settings["mean"], settings["std"] = (0.5,), (0.5,)
