@@ -44,12 +44,12 @@ def load_compressed(path: str | Path, model: nn.Module) -> Compressed:
     --------
     >>> import pathlib, tempfile, timm, torch
     >>> from ncapps.compression import compress, load_compressed
-    >>> build = lambda: timm.create_model("resnet18", num_classes=4)
-    >>> small = compress(build(), torch.randn(8, 3, 32, 32), macs=0.6, progress=False)
+    >>> build = lambda: timm.create_model("resnet18", channels=(8, 16, 32, 64))
+    >>> small = compress(build(), torch.randn(8, 3, 32, 32), macs=0.8, progress=False)
     >>> file = pathlib.Path(tempfile.mkdtemp()) / "small.safetensors"
     >>> small.save(file)
     >>> again = load_compressed(file, build())
-    >>> again.report.macs_ratio <= 0.6
+    >>> again.report.macs_ratio <= 0.8
     True
     """
     arrays, header = persist.load(path, KIND, VERSION)
