@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -43,7 +44,7 @@ class Runtime:
         self.compiled = False
         pipeline = _Pipeline(backbone).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._autocasts = precision == "bfloat16" and not pipeline.cast_to_bfloat16(device)
-        self._eager: nn.Module = pipeline
+        self._eager = pipeline
         self._forward: Any = pipeline
 
     def features(self, pixels: Tensor) -> Tensor:
@@ -92,6 +93,18 @@ class Runtime:
             self._forward, self.compiled = self._eager, False
             _logger.info("going on uncompiled: %s", (str(error).splitlines() or [type(error).__name__])[0])
         return self.compiled
+
+    def bare(self) -> Callable[[Tensor], Tensor]:
+        """Return the network alone, as it runs here but without normalising and padding: for measuring the rest."""
+        from torch._inductor import config
+
+        trunk: Any = torch.compile(self._eager.trunk, dynamic=False) if self.compiled else self._eager.trunk
+
+        def run(batch: Tensor) -> Tensor:
+            with torch.inference_mode(), self._autocast(), config.patch(freezing=True):
+                return trunk(batch.to(self._eager.dtype))
+
+        return run
 
     def _run(self, pixels: Tensor) -> Tensor:
         images = len(pixels)

@@ -39,16 +39,9 @@ FAMILIES = {
     "cifar_resnet20": {},
 }
 NOT_AFFINE = {"levit_128s"}
-SMALL = {
-    "densenet121": 64,
-    "vgg11": 32,
-    "regnetx_002": 64,
-    "resnet10t": 64,
-    "dla46_c": 64,
-    "mobilenetv2_035": 64,
-    "mobilenetv3_small_050": 64,
-    "test_nfnet": 64,
-}
+SMALL = dict.fromkeys(
+    ("densenet121", "regnetx_002", "resnet10t", "dla46_c", "mobilenetv2_035", "mobilenetv3_small_050", "test_nfnet"), 64
+) | {"vgg11": 32}
 
 
 @pytest.mark.parametrize("name", FAMILIES)
