@@ -32,7 +32,8 @@ def main(recipe: Recipe) -> None:
         print(
             f"{name:<24}{rate['extractor']:8.0f} images/s {result['precision']}: "
             f"{result['of_bare']['by_minima']:.0%} of the bare pass, {result['times_plain']['by_minima']:.1f} x the "
-            f"plain loop ({rate['plain']:.0f}/s), {result['times_plain_on_long_job']:.1f} x with compiling, on a long job"
+            f"plain loop ({rate['plain']:.0f}/s), "
+            f"{result['times_plain_on_long_job']:.1f} x on a long job with compiling"
         )
         persist.write_text(recipe.out, json.dumps(report, indent=1) + "\n")
     for name in settings.jpeg_models if settings.jpegs else ():
