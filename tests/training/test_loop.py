@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +72,6 @@ def test_digits_collapse():
     digits = open_images("digits")
     known = digits.select(np.flatnonzero(np.array(digits.labels) < 8))
     parts = [known.select(part) for part in split_by_class(known.labels, (0.6, 0.2, 0.2), seed=0)]
-    torch.set_num_threads(os.cpu_count() or 1)
     result = train(settings, parts[0], val_images=parts[2], progress=False)
     last = result.history[-1]
     assert last.train_accuracy == 1.0
