@@ -11,12 +11,13 @@ def unit_rows(matrix: np.ndarray) -> np.ndarray:
     return np.divide(matrix, length, out=np.zeros_like(matrix), where=length > 0)
 
 
-def squared_distances(features: np.ndarray, prototypes: np.ndarray) -> np.ndarray:
+def squared_distances(features: np.ndarray, prototypes: np.ndarray, origin: np.ndarray | None = None) -> np.ndarray:
     """Squared Euclidean distances, shape (images, classes), never negative.
 
-    Both sides are moved to the prototypes' mean first: far from the origin the expanded square would cancel.
+    Both sides are moved to `origin` first, by default the prototypes' mean: far from it the expanded square would
+    cancel.
     """
-    origin = prototypes.mean(axis=0)
+    origin = prototypes.mean(axis=0) if origin is None else origin
     features, prototypes = features - origin, prototypes - origin
     cross = features @ prototypes.T
     squared = np.einsum("ij,ij->i", features, features)[:, None] - 2 * cross
@@ -24,9 +25,9 @@ def squared_distances(features: np.ndarray, prototypes: np.ndarray) -> np.ndarra
     return np.maximum(squared, 0.0, out=squared)
 
 
-def euclidean_scores(features: np.ndarray, prototypes: np.ndarray) -> np.ndarray:
+def euclidean_scores(features: np.ndarray, prototypes: np.ndarray, origin: np.ndarray | None = None) -> np.ndarray:
     """Nearest-class-mean scores -||x - mu||^2, shape (images, classes)."""
-    return -squared_distances(features, prototypes)
+    return -squared_distances(features, prototypes, origin)
 
 
 def cosine_scores(features: np.ndarray, prototypes: np.ndarray) -> np.ndarray:

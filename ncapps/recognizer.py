@@ -68,7 +68,7 @@ class Recognizer:
         calibration: Any = None,
         reject_rate: float = 0.05,
         held_out: float = 0.2,
-        metric: str = "cosine",
+        metric: str = "mahalanobis",
         seed: int = 0,
     ) -> Recognizer:
         """Fit prototypes and detector to images; a part is held out to set the threshold and to tell the accuracy.
@@ -100,13 +100,16 @@ class Recognizer:
             extra = _labelled(extractor.extract(calibration))
             X, y, X_held, y_held = features.values, features.labels, extra.values, extra.labels
             skipped = features.skipped + extra.skipped
-        classifier = PrototypeClassifier(metric=metric).fit(X, y)
         detector = ETFDetector().fit(X, y)
         detector.calibrate(X_held, reject_rate)
+        classifier = PrototypeClassifier(metric=metric)
+        held_out_accuracy = float(np.mean(classifier.fit(X, y).predict(X_held) == y_held))
+        # The accuracy is told; for use the prototypes take the held-out images in too.
+        classifier.fit(np.concatenate([X, X_held]), np.concatenate([y, y_held]))
         report = FitReport(
             n_fitted=len(X),
             n_held_out=len(X_held),
-            accuracy_held_out=float(np.mean(classifier.predict(X_held) == y_held)),
+            accuracy_held_out=held_out_accuracy,
             reject_rate=reject_rate,
             skipped=tuple((entry.key, entry.reason) for entry in skipped),
         )
@@ -218,7 +221,7 @@ class Recognizer:
         return cls(
             FeatureExtractor(backbone, **extractor_settings),
             PrototypeClassifier.restore(parts["classifier"], header["classifier"]),
-            ETFDetector.restore(parts["detector"], header["detector"]),  # type: ignore[arg-type]
+            ETFDetector.restore(parts["detector"], header["detector"]),
             report,
         )
 

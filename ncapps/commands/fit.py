@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="FILE", help="the recognizer, in one file")
     parser.add_argument("--reject-rate", type=float, default=0.05, help="share of known images that may be refused")
     parser.add_argument("--held-out", type=float, default=0.2, help="part of each class that sets the threshold")
-    parser.add_argument("--metric", default="cosine", help="cosine or euclidean")
+    parser.add_argument("--metric", default="mahalanobis", help="mahalanobis, euclidean or cosine")
     parser.add_argument("--seed", type=int, default=0, help="of the split")
     add_backbone_options(parser)
 

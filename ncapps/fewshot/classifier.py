@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ncapps import persist
 from ncapps.arrays import Label, as_features, as_labels, like, native, sorted_names, to_numpy, unknown_class
 from ncapps.errors import InputError
-from ncapps.fewshot.metrics import METRICS
+from ncapps.fewshot.metrics import METRICS, Metric
 from ncapps.fewshot.temperature import fit_temperature, left_out_scores
 from ncapps.statistics import ClassStatistics
 
@@ -31,7 +31,7 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    metric : {"cosine", "euclidean"}
+    metric : {"mahalanobis", "euclidean", "cosine"}
         How likeness is scored, see `ncapps.fewshot.METRICS`.
     temperature : float or "auto"
         Divides the scores before the softmax of `predict_proba`; "auto" fits it by leaving each fitted image out.
@@ -46,6 +46,8 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         Features of each added class, shape (images, feature width).
     center_ : numpy.ndarray
         Mean of the fitted class means.
+    projection_ : numpy.ndarray or None
+        What features are multiplied by before they are compared: the whitening of "mahalanobis".
     temperature_ : float
         The temperature in use.
 
@@ -58,7 +60,7 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
     ['a', 'kiwi']
     """
 
-    def __init__(self, metric: str = "cosine", temperature: float | str = "auto") -> None:
+    def __init__(self, metric: str = "mahalanobis", temperature: float | str = "auto") -> None:
         self.metric = metric
         self.temperature = temperature
 
@@ -70,8 +72,8 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         if self.temperature == "auto" and len(self.statistics_.classes) > 1:
             chosen = np.linspace(0, len(X) - 1, min(len(X), _LEFT_OUT)).astype(int)
             codes = np.searchsorted(np.asarray(self.statistics_.classes), y[chosen])
-            stats = self.statistics_
-            left_out = left_out_scores(self._metric(), X[chosen], codes, stats.counts, stats.means, self.center_)
+            rows = (self._project(X[chosen]), codes, self.statistics_.counts, self._project(self.statistics_.means))
+            left_out = left_out_scores(self._metric().scores, *rows, self._project(self.center_))
             self.temperature_ = fit_temperature(left_out, codes)
         return self
 
@@ -158,6 +160,7 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         """SHA-256 over all that predictions depend on: equal before `add_class` and after `remove_class`."""
         check_is_fitted(self)
         sha = hashlib.sha256(f"{self.metric}|{self.temperature_!r}|{self.statistics_.digest()}".encode())
+        sha.update(b"" if self.projection_ is None else self.projection_.tobytes())
         for name in sorted(self.added_):
             sha.update(repr(name).encode() + self.added_[name].tobytes())
         return sha.hexdigest()
@@ -176,6 +179,8 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         arrays = {f"statistics.{key}": value for key, value in self.statistics_.arrays().items()}
         arrays |= {f"added.{row}": self.added_[name] for row, name in enumerate(sorted(self.added_))}
+        if self.projection_ is not None:
+            arrays["projection"] = self.projection_
         header = {
             "metric": self.metric,
             "temperature": self.temperature,
@@ -193,15 +198,17 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         added = {name: arrays[f"added.{row}"] for row, name in enumerate(header["added"])}
         classifier._reset(ClassStatistics.restore(own, header["statistics"]), added)
         classifier.temperature_ = float(header["fitted_temperature"])
+        classifier.projection_ = arrays.get("projection")
         return classifier
 
     def _reset(self, statistics: ClassStatistics, added: dict[Label, np.ndarray] | None = None) -> None:
-        self._metric()
+        metric = self._metric()
         if not statistics.classes:
             raise InputError("a classifier needs one class or more, but no image came")
         self.statistics_ = statistics
         self.n_features_in_ = statistics.width
         self.center_ = statistics.center
+        self.projection_ = metric.projection(statistics)
         self.temperature_ = self._spread_temperature() if self.temperature == "auto" else float(self.temperature)
         if not self.temperature_ > 0:
             raise InputError(f"the temperature must be above 0, but {self.temperature_} came")
@@ -212,20 +219,30 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         names = sorted_names(self.statistics_.classes, added)
         means = dict(zip(self.statistics_.classes, self.statistics_.means, strict=True))
         means |= {name: rows.mean(axis=0) for name, rows in added.items()}
+        counts = dict(zip(self.statistics_.classes, self.statistics_.counts, strict=True))
+        counts |= {name: len(rows) for name, rows in added.items()}
         self.added_ = added
+        self.counts_ = np.asarray([counts[name] for name in names])
         self.prototypes_ = np.stack([means[name] for name in names])
         self.classes_ = np.asarray(names)
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
-        return self._metric()(X, self.prototypes_, self.center_)
+        parts = self._project(X), self._project(self.prototypes_), self.counts_, self._project(self.center_)
+        return self._metric().scores(*parts)
+
+    def _project(self, X: np.ndarray) -> np.ndarray:
+        return X if self.projection_ is None else X @ self.projection_
 
     def _spread_temperature(self) -> float:
+        if self.metric == "mahalanobis":
+            # The log-density of a whitened Gaussian is -||x - mu||^2 / 2.
+            return 2.0
         if self.metric != "euclidean":
             return 1 / 16
         # For round classes of variance v in each direction the posterior is softmax(-||x - mu||^2 / 2 v).
         return 2 * float(self.statistics_.squares.sum()) / self.statistics_.total / self.statistics_.width or 1.0
 
-    def _metric(self):
+    def _metric(self) -> Metric:
         if self.metric not in METRICS:
             raise InputError(f"metric {self.metric!r} is not known; choose one of {', '.join(METRICS)}")
         return METRICS[self.metric]

@@ -1,23 +1,43 @@
-"""The metrics a `PrototypeClassifier` can score with: a new one is one function here and one line in `METRICS`."""
+"""The metrics a `PrototypeClassifier` can score with: a new one is a pair of functions here and a line in `METRICS`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from ncapps.prototypes import cosine_scores, euclidean_scores
+from ncapps.covariance import oas_amount, shrink, whitener
+from ncapps.prototypes import cosine_scores, euclidean_scores, squared_distances
+from ncapps.statistics import ClassStatistics
 
-Metric = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""(features, prototypes, centre) -> scores of shape (images, classes), higher = more alike."""
-
-
-def euclidean(features: np.ndarray, prototypes: np.ndarray, center: np.ndarray) -> np.ndarray:
-    """Nearest class mean: -||x - mu_c||^2; the centre cancels."""
-    return euclidean_scores(features, prototypes)
+FEW_SHOT_WIDTH = 3.0
+"""A prototype of n images has 1 + 3 / n times the spread: chosen on digits, with other digits than 8 and 9 hidden."""
 
 
-def cosine(features: np.ndarray, prototypes: np.ndarray, center: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True)
+class Metric:
+    """How likeness is scored.
+
+    Parameters
+    ----------
+    scores : callable
+        (features, prototypes, images a prototype, centre), all in projected coordinates, to scores of shape (images,
+        classes); higher = more alike.
+    projection : callable
+        Statistics of the fitted classes to a matrix that features are multiplied by first; None leaves them.
+    """
+
+    scores: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    projection: Callable[[ClassStatistics], np.ndarray | None] = lambda statistics: None
+
+
+def euclidean(features: np.ndarray, prototypes: np.ndarray, counts: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """Nearest class mean: -||x - mu_c||^2, about the frozen centre, so that adding a class moves no other score."""
+    return euclidean_scores(features, prototypes, center)
+
+
+def cosine(features: np.ndarray, prototypes: np.ndarray, counts: np.ndarray, center: np.ndarray) -> np.ndarray:
     """Cosine between x - m and mu_c - m, m the frozen centre of the classes that were fitted first.
 
     Collapsed class means form a simplex about their centre, not about the origin, so the angle is taken there.
@@ -25,4 +45,23 @@ def cosine(features: np.ndarray, prototypes: np.ndarray, center: np.ndarray) -> 
     return cosine_scores(features - center, prototypes - center)
 
 
-METRICS: dict[str, Metric] = {"euclidean": euclidean, "cosine": cosine}
+def mahalanobis(features: np.ndarray, prototypes: np.ndarray, counts: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """-||x - mu_c||^2 / (1 + 3 / n_c) in whitened coordinates: a mean of few images is itself uncertain."""
+    return -squared_distances(features, prototypes, center) / (1 + FEW_SHOT_WIDTH / counts)
+
+
+def whitening(statistics: ClassStatistics) -> np.ndarray | None:
+    """Return the whitener of the within-class covariance, shrunk by OAS; None where no class has any spread."""
+    covariance = statistics.within_covariance
+    if not np.trace(covariance) > 0:
+        return None
+    # Collapsed features span few directions; without a floor the whitener would blow up rounding in all others.
+    amount = max(oas_amount(covariance, statistics.total), 1e-6)
+    return whitener(shrink(covariance, amount))
+
+
+METRICS: dict[str, Metric] = {
+    "mahalanobis": Metric(mahalanobis, whitening),
+    "euclidean": Metric(euclidean),
+    "cosine": Metric(cosine),
+}

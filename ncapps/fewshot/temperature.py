@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-from ncapps.fewshot.metrics import Metric
+Score = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""(features, prototypes, images a prototype, centre) -> scores, as in `ncapps.fewshot.metrics.Metric`."""
 
 
 def left_out_scores(
-    metric: Metric, features: np.ndarray, codes: np.ndarray, counts: np.ndarray, means: np.ndarray, center: np.ndarray
+    score: Score, features: np.ndarray, codes: np.ndarray, counts: np.ndarray, means: np.ndarray, center: np.ndarray
 ) -> np.ndarray:
     """Scores of each image against prototypes of which its own was formed without it, shape (images, classes).
 
     The mean without x is (n mu - x) / (n - 1), so no class is fitted again; classes of one image keep their mean.
     """
-    scores = metric(features, means, center)
+    scores = score(features, means, counts, center)
     n = counts[codes].astype(np.float64)[:, None]
     alone = np.where(n > 1, (n * means[codes] - features) / np.maximum(n - 1, 1), means[codes])
     # One product a block of images, of which only the diagonal is wanted: small blocks keep it cheap.
     for start in range(0, len(features), 64):
         rows = slice(start, start + 64)
-        own = np.diagonal(metric(features[rows], alone[rows], center))
+        left = np.maximum(counts[codes[rows]] - 1, 1)
+        own = np.diagonal(score(features[rows], alone[rows], left, center))
         scores[np.arange(len(features))[rows], codes[rows]] = own
     return scores
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
@@ -32,7 +32,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
         Scores of the held-out known images, sorted; empty before `calibrate`.
     """
 
-    def fit(self, X: Any, y: Any = None, head: Any = None, X_val: Any = None) -> Detector:
+    def fit(self, X: Any, y: Any = None, head: Any = None, X_val: Any = None) -> Self:
         """Fit to features of known images, shape (images, feature width).
 
         Parameters
@@ -50,7 +50,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
         self.offset_ = float(np.quantile(self._score(X), 0.05))
         return self
 
-    def fit_statistics(self, statistics: ClassStatistics, head: Any = None) -> Detector:
+    def fit_statistics(self, statistics: ClassStatistics, head: Any = None) -> Self:
         """Fit from statistics alone; `predict` then needs `calibrate` first, for no image was scored."""
         if not statistics.classes:
             raise InputError("a detector needs known images, but the statistics are empty")
@@ -72,7 +72,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
         """Return +1 for known and -1 for unknown images, shape (images,)."""
         return like(np.where(self._score(self._check(X)) >= self._offset(), 1, -1), X)
 
-    def calibrate(self, X: Any, reject_rate: float = 0.05) -> Detector:
+    def calibrate(self, X: Any, reject_rate: float = 0.05) -> Self:
         """Set the threshold from held-out known images, so that at most `reject_rate` of new ones are refused.
 
         Images that the network was trained on will not do: they score higher than new ones ever will.
@@ -87,7 +87,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
         self.calibration_ = scores
         return self
 
-    def set_reject_rate(self, reject_rate: float) -> Detector:
+    def set_reject_rate(self, reject_rate: float) -> Self:
         """Move the threshold to another false-alarm rate without fitting or scoring again."""
         self.offset_ = conformal.threshold(self._calibration(), reject_rate)
         return self
@@ -101,7 +101,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
         persist.save(path, self._kind(), _VERSION, *self.state())
 
     @classmethod
-    def load(cls, path: str | Path) -> Detector:
+    def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote; raises InputError if the file is missing, damaged or of another detector."""
         return cls.restore(*persist.load(path, cls._kind(), _VERSION))
 
@@ -113,7 +113,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
         return arrays, {"settings": self.get_params(), "n_features": self.n_features_in_, **header}
 
     @classmethod
-    def restore(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Detector:
+    def restore(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Self:
         """Build the detector again from `state()`."""
         detector = cls(**header["settings"])
         detector.n_features_in_ = int(header["n_features"])

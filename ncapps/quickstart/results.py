@@ -20,6 +20,7 @@ def headline(collapse: CollapseReport, trained: TrainResult, before: dict, after
     return {
         "accuracy_known": before["accuracy"],
         "accuracy_added": after["accuracy_added"],
+        "accuracy_added_deviation": after["accuracy_added_deviation"],
         "accuracy_known_after_adding": after["accuracy_known"],
         "accuracy_all": after["accuracy_all"],
         "harmonic_mean": after["harmonic_mean"],

@@ -19,7 +19,7 @@ from ncapps.quickstart.data import SHOTS, digits_task
 from ncapps.quickstart.results import headline
 from ncapps.quickstart.settings import digits_settings
 from ncapps.recognizer import Recognizer
-from ncapps.training import EpochRecord, train
+from ncapps.training import EpochRecord, TrainSettings, train
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,6 +49,7 @@ def run_quickstart(
     folder: str | Path | None = "ncapps-quickstart",
     *,
     seed: int = 0,
+    settings: TrainSettings | None = None,
     progress: bool = True,
     say: Callable[[str], object] | None = None,
 ) -> Quickstart:
@@ -60,6 +61,8 @@ def run_quickstart(
         Where report.html, results.json and digits.ncapps are written; None writes nothing but a temporary file.
     seed : int
         Fixes splits, shots, training and textures.
+    settings : TrainSettings, optional
+        How to train, instead of `digits_settings(seed)`.
     progress : bool
         Show progress bars.
     say : callable, optional
@@ -68,7 +71,7 @@ def run_quickstart(
     start = time.perf_counter()
     say = say or (lambda line: None)
     task = digits_task(seed)
-    settings = digits_settings(seed)
+    settings = settings or digits_settings(seed)
     say(f"1/6 train {settings.backbone} to collapse on {len(task.train)} images of the digits 0 to 7")
     trained = train(settings, task.train, val_images=task.calibration, progress=progress)
     extractor = FeatureExtractor(trained.backbone, precision="float32", progress=False)

@@ -13,6 +13,13 @@ def digits_settings(seed: int = 0) -> TrainSettings:
         small_stem=True,
         image_size=16,
         epochs=30,
+        batch_size=64,
+        learning_rate=0.05,
+        weight_decay=5e-4,
+        loss="mse",
+        mse_target=3.0,
         augment="shift",
+        turned_fraction=0.5,
+        final_fraction_without_augmentation=0.2,
         seed=seed,
     )

@@ -12,17 +12,23 @@ def test_left_out_scores_are_those_of_prototypes_formed_without_the_image(name):
     X, codes = random.standard_normal((150, 4)), np.repeat([0, 1, 2], 50)
     means = np.stack([X[codes == c].mean(axis=0) for c in range(3)])
     center = means.mean(axis=0)
-    found = left_out_scores(METRICS[name], X, codes, np.bincount(codes), means, center)
+    found = left_out_scores(METRICS[name].scores, X, codes, np.bincount(codes), means, center)
     for i in (0, 63, 64, 149):
         own = means.copy()
         rest = (codes == codes[i]) & (np.arange(150) != i)
         own[codes[i]] = X[rest].mean(axis=0)
-        assert np.allclose(found[i], METRICS[name](X[i : i + 1], own, center)[0])
+        counts = np.bincount(codes) - (np.arange(3) == codes[i])
+        expected = METRICS[name].scores(X[i : i + 1], own, counts, center)[0, codes[i]]
+        assert np.isclose(found[i, codes[i]], expected)
+        rest = np.arange(3) != codes[i]
+        assert np.allclose(
+            found[i, rest], METRICS[name].scores(X[i : i + 1], means, np.bincount(codes), center)[0, rest]
+        )
 
 
 def test_a_class_of_one_image_keeps_its_mean():
     X, codes = np.eye(2), np.array([0, 1])
-    scores = left_out_scores(METRICS["euclidean"], X, codes, np.array([1, 1]), X, X.mean(axis=0))
+    scores = left_out_scores(METRICS["euclidean"].scores, X, codes, np.array([1, 1]), X, X.mean(axis=0))
     assert np.isfinite(scores).all()
 
 
