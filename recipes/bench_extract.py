@@ -1,6 +1,6 @@
 """Time feature extraction: against the bare forward pass, the plain timm loop, and ImageFolder with a DataLoader.
 
-python recipes/bench_extract.py --out runs/bench_extract.json
+python recipes/bench_extract.py --output recipes/results/bench_extract.json
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ncapps.benchmarks.extraction import ExtractionSettings, measure_jpegs, meas
 class Recipe:
     """What to time, and the file for the results."""
 
-    out: str = "runs/bench_extract.json"
+    output: str = "recipes/results/bench_extract.json"
     timing: ExtractionSettings = field(default_factory=ExtractionSettings)
 
 
@@ -35,7 +35,7 @@ def main(recipe: Recipe) -> None:
             f"plain loop ({rate['plain']:.0f}/s), "
             f"{result['times_plain_on_long_job']:.1f} x on a long job with compiling"
         )
-        persist.write_text(recipe.out, json.dumps(report, indent=1) + "\n")
+        persist.write_text(recipe.output, json.dumps(report, indent=1) + "\n")
     for name in settings.jpeg_models if settings.jpegs else ():
         result = measure_jpegs(name, settings)
         report["jpeg"].append(result)
@@ -44,8 +44,8 @@ def main(recipe: Recipe) -> None:
             f"{name:<24}{rate['extractor']:8.0f} JPEG/s: {result['times_usual']['by_minima']:.1f} x ImageFolder, "
             f"DataLoader and a float32 loop ({rate['usual']:.0f}/s)"
         )
-        persist.write_text(recipe.out, json.dumps(report, indent=1) + "\n")
-    print(f"written to {recipe.out}")
+        persist.write_text(recipe.output, json.dumps(report, indent=1) + "\n")
+    print(f"written to {recipe.output}")
 
 
 if __name__ == "__main__":

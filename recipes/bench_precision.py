@@ -1,6 +1,6 @@
 """What bfloat16 does to the accuracy and to the collapse measures of the shared CIFAR-10 networks.
 
-python recipes/bench_precision.py --data ../shared --out runs/bench_precision.json
+python recipes/bench_precision.py --data ../shared --output recipes/results/bench_precision.json
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Recipe:
     """Where the images and weights lie, how many images, and the file for the results."""
 
     data: str = "../shared"
-    out: str = "runs/bench_precision.json"
+    output: str = "recipes/results/bench_precision.json"
     images: int = 3000
     depths: tuple[int, ...] = (20, 56)
     seed: int = 0
@@ -52,7 +52,7 @@ def main(recipe: Recipe) -> None:
                     f"{name} {value:.5g}" if isinstance(value, float) else str(value) for name, value in figures.items()
                 )
             )
-            persist.write_text(recipe.out, json.dumps(report, indent=1) + "\n")
+            persist.write_text(recipe.output, json.dumps(report, indent=1) + "\n")
 
 
 def _figures(extractor: FeatureExtractor, features: Features) -> dict[str, float]:

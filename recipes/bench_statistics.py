@@ -1,6 +1,6 @@
 """Time one pass of `ClassStatistics` over 1,000,000 x 512 features against the bare matrix product it must do.
 
-python recipes/bench_statistics.py --output runs/bench_statistics
+python recipes/bench_statistics.py --output recipes/results/bench_statistics.json
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from ncapps.benchmarks.statistics_speed import SpeedSettings, measure_statistics
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The sizes to time, and the folder that results.json goes to."""
+    """The sizes to time, and the file for the results."""
 
-    output: str = "runs/bench_statistics"
+    output: str = "recipes/results/bench_statistics.json"
     speed: SpeedSettings = field(default_factory=SpeedSettings)
 
 
 def main(recipe: Recipe) -> None:
-    """Run the benchmark, write results.json, and print the figures that matter."""
+    """Run the benchmark, write the file, and print the figures that matter."""
     result = measure_statistics_speed(recipe.speed)
     report = {**result, "settings": asdict(recipe.speed), "environment": environment(seed=recipe.speed.seed)}
-    path = Path(recipe.output) / "results.json"
+    path = Path(recipe.output)
     persist.write_text(path, json.dumps(report, indent=1) + "\n")
     for name, seconds in result["minimum"].items():
         print(f"{name:<26}{seconds:8.2f} s at best, {result['median'][name]:8.2f} s in the middle")

@@ -1,6 +1,6 @@
 """Reproduce the accuracies of the shared CIFAR-10 ResNets through the extractor: 91.7 % and 93.3 %.
 
-python recipes/reproduce_cifar.py --data ../shared --out runs/reproduce_cifar.json
+python recipes/reproduce_cifar.py --data ../shared --output recipes/results/reproduce_cifar.json
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Recipe:
     """Where the images and weights lie, and the file for the results."""
 
     data: str = "../shared"
-    out: str = "runs/reproduce_cifar.json"
+    output: str = "recipes/results/reproduce_cifar.json"
     precision: str = "float32"
     depths: tuple[int, ...] = (20, 56)
 
@@ -46,8 +46,8 @@ def main(recipe: Recipe) -> None:
         result = {"depth": depth, "accuracy": accuracy, "images": len(features), "seconds": seconds}
         report["results"].append(result | {"weights": extractor.backbone.weights_hash})
         print(f"ResNet-{depth}: {accuracy:.2%} of {len(features):,} test images, {seconds:.0f} s")
-        persist.write_text(recipe.out, json.dumps(report, indent=1) + "\n")
-    print(f"written to {recipe.out}")
+        persist.write_text(recipe.output, json.dumps(report, indent=1) + "\n")
+    print(f"written to {recipe.output}")
 
 
 if __name__ == "__main__":

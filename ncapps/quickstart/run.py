@@ -19,6 +19,8 @@ from ncapps.quickstart.data import SHOTS, digits_task
 from ncapps.quickstart.results import headline
 from ncapps.quickstart.settings import digits_settings
 from ncapps.recognizer import Recognizer
+from ncapps.simplex import SimplexETF
+from ncapps.statistics import ClassStatistics
 from ncapps.training import EpochRecord, TrainSettings, train
 
 
@@ -77,7 +79,8 @@ def run_quickstart(
     extractor = FeatureExtractor(trained.backbone, precision="float32", progress=False)
     say("2/6 measure the collapse")
     fitted = extractor.extract(task.train)
-    collapse = measure_collapse(fitted.values, fitted.labels, extractor.head)
+    stats = ClassStatistics.from_features(fitted.values, fitted.labels)
+    collapse = measure_collapse(fitted.values, fitted.labels, extractor.head, statistics=stats)
     say(f"3/6 flag unknown images, with at most {steps.REJECT_RATE:.0%} of the known ones refused")
     recognizer = Recognizer.fit(extractor, task.train, calibration=task.calibration, reject_rate=steps.REJECT_RATE)
     views = steps.Views(extractor, task)
@@ -98,7 +101,7 @@ def run_quickstart(
         added_features=views.added.values,
         added_labels=np.asarray(views.added.labels),
         unknown_features=np.concatenate([view.values for name, view in views.unknown.items() if "digits" not in name]),
-        vertices=recognizer.detector.vertices_[: len(trained.classes)],
+        vertices=SimplexETF.fit(stats.means).points,
         scores=before["scores"],
         threshold=recognizer.detector.offset_,
         confusion_before=before["confusion"],
