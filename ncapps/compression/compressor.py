@@ -171,7 +171,7 @@ def _exact_probe(dense: nn.Module, example: torch.Tensor, time_limit: float) -> 
     if not passed:
         raise InputError(
             f"{type(dense).__name__} has no inner width that can be cut exactly: no layer is read by "
-            " exactly one other through batch norm or activation alone"
+            "exactly one other, the classifier apart, through batch norm or activation alone"
         )
     places = [i for i, width in enumerate(found.widths) if width in passed]
     return replace(

@@ -40,7 +40,8 @@ class Probe:
     Attributes
     ----------
     widths : tuple of InnerWidth
-        Those whose layers all ran exactly once, in the order in which their consumers ran.
+        Those whose layers all ran exactly once and that the classifier does not read, in the order in which their
+        consumers ran.
     branches : tuple of Branch
         One for each width: the consumer's.
     producers : tuple of Branch
@@ -66,15 +67,20 @@ def affine_of(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def probe(model: nn.Module, example: torch.Tensor, widths: Sequence[InnerWidth]) -> Probe:
-    """Run a network in evaluation mode once and note how its inner widths lie in it."""
+    """Run a network in evaluation mode once and note how its inner widths lie in it.
+
+    What the classifier reads are the network's features, whose width is not to change: such a width is left out. The
+    classifier is the last layer to run, if it gives the network's output, one row an image, and joins no stream.
+    """
     run = _Run(model, {name for width in widths for name in (width.producer, width.consumer)})
     with torch.no_grad(), run.watch:
         try:
-            model(example)
+            classifier = run.classifier(model(example))
         finally:
             run.close()
     order = {name: place for place, name in enumerate(run.order)}
     once = [w for w in widths if all(run.calls[name] == 1 for name in (w.producer, *w.coupled, w.consumer))]
+    once = [width for width in once if width.consumer != classifier]
     once.sort(key=lambda width: order[width.consumer])
     branches = tuple(run.branch(width.consumer) for width in once)
     producers = tuple(replace(run.branch(width.producer), joins=False) for width in once)
@@ -94,6 +100,7 @@ class _Run:
         self.joined: set[str] = set()
         self.watch = ResidualWatch(lambda name, shortcut: self.joined.add(name))
         self._layers = layers
+        self._last: tuple[str, int] = ("", 0)
         self._raw: dict[int, tuple[str, torch.Tensor]] = {}
         self._handles: list[Any] = []
         for name, module in model.named_modules():
@@ -112,9 +119,16 @@ class _Run:
         """Return what the pass showed about one layer."""
         return Branch(layer=layer, norm=self.norms.get(layer), joins=layer in self.joined)
 
+    def classifier(self, output: Any) -> str | None:
+        """Return the name of the layer whose values the network's output holds, one row an image."""
+        name, values = self._last
+        gives_output = isinstance(output, torch.Tensor) and output.ndim == 2 and output.numel() == values
+        return name if gives_output and name not in self.joined else None
+
     def _layer_hook(self, name: str) -> Any:
         def hook(module: Any, inputs: Any, output: torch.Tensor) -> None:
             self.calls[name] += 1
+            self._last = (name, output.numel())
             self.macs[name] = self.macs.get(name, 0.0) + _layer_macs(module, output)
             if name in self._layers:
                 self.order.append(name)
