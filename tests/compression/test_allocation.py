@@ -1,0 +1,67 @@
+"""Sharing a budget out: met, as little as needed, cheapest first, and a clear line where it is out of reach."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from ncapps.compression.allocation import allocate
+from ncapps.compression.elimination import Ranking
+from ncapps.compression.macs import CostModel, LayerCost
+from ncapps.errors import InputError
+
+CHANNELS = [8, 8]
+
+
+def ranking(losses):
+    return Ranking(order=tuple(range(len(losses) - 1)), losses=np.asarray(losses, dtype=float))
+
+
+def cost():
+    """Two widths of 400 operations each, and 200 that nothing changes."""
+    layers = [LayerCost(macs=400.0, widths=(0,)), LayerCost(macs=400.0, widths=(1,))]
+    return CostModel(1000, layers, CHANNELS)
+
+
+CHEAP, DEAR = ranking(np.arange(8) ** 2), ranking(10 * np.arange(8) ** 2)
+
+
+@pytest.mark.parametrize("macs", [0.95, 0.7, 0.5, 0.31])
+def test_the_target_is_met_and_one_channel_more_would_miss_it(macs):
+    kept = allocate([CHEAP, DEAR], [1.0, 1.0], CHANNELS, cost(), macs)
+    assert macs - 0.05 < cost()(kept) / 1000 <= macs
+
+
+def test_a_lower_target_never_keeps_more():
+    kept = [allocate([CHEAP, DEAR], [1.0, 1.0], CHANNELS, cost(), macs) for macs in np.linspace(0.3, 1.0, 15)]
+    assert all(a <= b for low, high in itertools.pairwise(kept) for a, b in zip(low, high, strict=True))
+    assert kept[-1] == CHANNELS
+
+
+def test_the_least_loss_is_that_of_every_combination():
+    """With convex curves and layers of equal cost, greedy is optimal: counted out over all combinations."""
+    for macs in (0.9, 0.6, 0.4):
+        kept = allocate([CHEAP, DEAR], [1.0, 1.0], CHANNELS, cost(), macs)
+        losses = {
+            (a, b): CHEAP.losses[8 - a] + DEAR.losses[8 - b]
+            for a in range(1, 9)
+            for b in range(1, 9)
+            if cost()([a, b]) <= macs * 1000
+        }
+        assert losses[tuple(kept)] == min(losses.values())
+
+
+def test_losses_count_in_units_of_the_streams_energy():
+    even = allocate([CHEAP, DEAR], [1.0, 10.0], CHANNELS, cost(), 0.6)
+    assert even == [4, 4]
+
+
+def test_a_flat_stretch_behind_a_hump_is_seen_through_the_hull():
+    """Removing one channel of the first costs 5, removing six costs 6: together they are cheaper than 2 a channel."""
+    hump, line = ranking([0, 5, 6, 6, 6, 6, 6, 60]), ranking(2 * np.arange(8))
+    assert allocate([hump, line], [1.0, 1.0], CHANNELS, cost(), 0.7) == [2, 8]
+
+
+def test_out_of_reach_says_what_can_be_reached():
+    with pytest.raises(InputError, match=r"macs=0\.2 is out of reach: .* 0\.300 of .* ask for macs=0\.3 or more"):
+        allocate([CHEAP, DEAR], [1.0, 1.0], CHANNELS, cost(), 0.2)
