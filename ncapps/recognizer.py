@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import logging
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ncapps import config, persist
-from ncapps.arrays import Label, native
+from ncapps.arrays import Label, native, sorted_names
 from ncapps.errors import InputError
 from ncapps.fewshot import PrototypeClassifier
 from ncapps.ood import ETFDetector
@@ -18,6 +20,7 @@ from ncapps.predictions import FitReport, Prediction, Predictions
 if TYPE_CHECKING:
     from ncapps.features import Backbone, FeatureExtractor, Features
 
+_logger = logging.getLogger(__name__)
 _KIND, _VERSION = "recognizer", 1
 _PARTS = ("backbone", "classifier", "detector")
 
@@ -98,7 +101,12 @@ class Recognizer:
             skipped = features.skipped
         else:
             extra = _labelled(extractor.extract(calibration))
-            X, y, X_held, y_held = features.values, features.labels, extra.values, extra.labels
+            X, y, X_held, y_held = _rows(features) + _rows(extra)
+            strange = sorted(set(sorted_names(extra.classes, features.classes)) - set(features.classes))
+            if strange:
+                raise InputError(
+                    f"calibration holds {strange[0]!r}, a class that the data does not; use add_class for it"
+                )
             skipped = features.skipped + extra.skipped
         detector = ETFDetector().fit(X, y)
         detector.calibrate(X_held, reject_rate)
@@ -134,11 +142,13 @@ class Recognizer:
         skipped = tuple((entry.key, entry.reason) for entry in features.skipped)
         if not len(features.values):
             return Predictions(rows=(), skipped=skipped)
-        probabilities = self.classifier.predict_proba(features.values)
-        names = [native(name) for name in self.classifier.classes_]
+        # Copies, so that a class that another thread adds meanwhile is in the whole answer or in no part of it.
+        classifier, detector = copy.copy(self.classifier), copy.copy(self.detector)
+        probabilities = classifier.predict_proba(features.values)
+        names = [native(name) for name in classifier.classes_]
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, : max(top, 1)]
-        p_values = self.detector.p_values(features.values)
-        known = self.detector.predict(features.values) == 1
+        p_values = detector.p_values(features.values)
+        known = detector.predict(features.values) == 1
         rows = tuple(
             Prediction(
                 key=key,
@@ -155,6 +165,8 @@ class Recognizer:
     def add_class(self, name: Label, data: Any) -> Recognizer:
         """Add a class from a few images; neither the other classes nor the threshold move.
 
+        Images that can't be read are logged as warnings, each with its key and the reason.
+
         Raises
         ------
         InputError
@@ -164,12 +176,17 @@ class Recognizer:
         if not len(features.values):
             reasons = "; ".join(f"{entry.key}: {entry.reason}" for entry in features.skipped[:3])
             raise InputError(f"no image of class {name!r} could be read ({reasons or 'none came'})")
+        # Tried on a copy first: where the detector refuses, the classifier must not have changed.
+        copy.copy(self.detector).add_class(name, features.values)
         self.classifier.add_class(name, features.values)
         self.detector.add_class(name, features.values)
+        for entry in features.skipped:
+            _logger.warning("class %r is added without %s: %s", name, entry.key, entry.reason)
         return self
 
     def remove_class(self, name: Label) -> Recognizer:
         """Remove a class from prototypes and detector; of an added one nothing is left."""
+        copy.copy(self.detector).remove_class(name)
         self.classifier.remove_class(name)
         self.detector.remove_class(name)
         return self
@@ -259,11 +276,8 @@ def _rebuild(header: dict[str, Any], weights: dict[str, np.ndarray], model: Any,
             f"{path} was made with a network that is not timm's ({header['tag']}); "
             "pass it: Recognizer.load(path, model=...)"
         )
-    if model is not None:
-        backbone = Backbone(model, preprocessing=settings)
-    else:
-        spec = config.from_dict(BackboneSpec, header["backbone"], str(path))
-        backbone = Backbone(spec, preprocessing=settings)
+    network = config.from_dict(BackboneSpec, header["backbone"], str(path)) if model is None else model
+    backbone = Backbone(network, preprocessing=settings)
     load_weights(backbone.model, {key: torch.from_numpy(value) for key, value in weights.items()}, f"the file {path}")
     if backbone.weights_hash != header["weights_hash"]:
         raise InputError(f"{path} holds other weights than it was saved with; it was changed since")
@@ -280,6 +294,6 @@ def _labelled(features: Features) -> Features:
     return features
 
 
-def _rows(features: Features, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _rows(features: Features, chosen: np.ndarray | slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
     assert features.labels is not None
     return features.values[chosen], features.labels[chosen]

@@ -214,7 +214,7 @@ class ClassStatistics:
 
     def digest(self) -> str:
         """SHA-256 over every number and name: equal digests mean equal statistics, bit for bit."""
-        sha = hashlib.sha256(repr(self.classes).encode())
+        sha = hashlib.sha256(repr((self.classes, sorted(self.apart))).encode())
         parts = [self.counts, self.means, self.squares, self.pooled, *(self.apart[key] for key in sorted(self.apart))]
         for part in parts:
             sha.update(repr(part.shape).encode() + np.ascontiguousarray(part).tobytes())

@@ -130,3 +130,32 @@ def test_class_names_typed_by_a_person(extractor, recognizer):
     assert class_name(numbers, "8") == 8
     with pytest.raises(InputError, match="classes of this recognizer are numbers, but 'kiwi' came"):
         class_name(numbers, "kiwi")
+
+
+def test_where_the_detector_refuses_nothing_has_changed(recognizer):
+    kiwis = colours(("kiwi",), each=3)
+    recognizer.detector.add_class("kiwi", recognizer.extractor.extract(kiwis).values)
+    before = recognizer.classifier.state_hash()
+    with pytest.raises(InputError, match="'kiwi' is there already"):
+        recognizer.add_class("kiwi", kiwis)
+    assert recognizer.classifier.state_hash() == before
+    recognizer.detector.remove_class("kiwi").remove_class("red")
+    with pytest.raises(InputError, match="class 'red' is not known"):
+        recognizer.remove_class("red")
+    assert recognizer.classifier.state_hash() == before
+
+
+def test_calibration_is_of_known_classes(extractor):
+    with pytest.raises(InputError, match="calibration holds 'kiwi', a class that the data does not"):
+        Recognizer.fit(extractor, colours(), calibration=colours(("red", "kiwi")), reject_rate=0.1)
+    numbered = colours().with_labels(np.repeat([3, 5, 7], 15))
+    with pytest.raises(InputError, match="class names are of mixed type"):
+        Recognizer.fit(extractor, colours(), calibration=numbered, reject_rate=0.1)
+
+
+def test_images_that_a_new_class_goes_without_are_told(recognizer, tmp_path, caplog):
+    Image.fromarray(np.full((16, 16, 3), 90, np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"")
+    recognizer.add_class("grey", tmp_path)
+    assert len(recognizer.classifier.added_["grey"]) == 1
+    assert any("class 'grey' is added without b.png: " in text for text in caplog.messages)

@@ -309,3 +309,9 @@ def test_bad_names_and_widths_are_named(collapsed):
         ClassStatistics.from_batches([(np.eye(2), [0, 1]), (np.eye(3), [0, 1, 2])])
     with pytest.raises(TypeError):
         _ = stats + 3
+
+
+def test_the_digest_tells_which_class_is_held_apart():
+    X = np.random.default_rng(0).standard_normal((2, 3))
+    one, other = (ClassStatistics.from_features(X, ["a", "b"], apart=[name]) for name in "ab")
+    assert one.digest() != other.digest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,15 @@ from ncapps.statistics import ClassStatistics
 _KIND, _VERSION = "prototype-classifier", 1
 # Leave-one-out on more images than this changes the temperature by nothing that matters.
 _LEFT_OUT = 20_000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Table:
+    """What an answer is read off: swapped whole, so that a reader in another thread sees the old one or the new one."""
+
+    names: np.ndarray
+    counts: np.ndarray
+    prototypes: np.ndarray
 
 
 class PrototypeClassifier(ClassifierMixin, BaseEstimator):
@@ -70,8 +80,13 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         y = as_labels(y, len(X))
         self._reset(ClassStatistics.from_features(X, y))
         if self.temperature == "auto" and len(self.statistics_.classes) > 1:
-            chosen = np.linspace(0, len(X) - 1, min(len(X), _LEFT_OUT)).astype(int)
-            codes = np.searchsorted(np.asarray(self.statistics_.classes), y[chosen])
+            codes = np.searchsorted(np.asarray(self.statistics_.classes), y)
+            # The only image of a class is its prototype: left in, it would call for a temperature of 0.
+            several = np.flatnonzero(self.statistics_.counts[codes] > 1)
+            if not len(several):
+                return self
+            chosen = several[np.linspace(0, len(several) - 1, min(len(several), _LEFT_OUT)).astype(int)]
+            codes = codes[chosen]
             rows = (self._project(X[chosen]), codes, self.statistics_.counts, self._project(self.statistics_.means))
             left_out = left_out_scores(self._metric().scores, *rows, self._project(self.center_))
             self.temperature_ = fit_temperature(left_out, codes)
@@ -102,6 +117,16 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         self._reset(self.statistics_ + ClassStatistics.from_features(X[~late], y[~late]), added)
         self.temperature_ = temperature
         return self
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Names of all classes, fitted and added, sorted."""
+        return self.table_.names
+
+    @property
+    def prototypes_(self) -> np.ndarray:
+        """Prototype of each class in feature units, shape (classes, feature width), ordered as `classes_`."""
+        return self.table_.prototypes
 
     def add_class(self, name: Label, X: Any) -> PrototypeClassifier:
         """Add a class from a few images' features, shape (images, feature width); nothing else moves.
@@ -146,11 +171,13 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
     def scores(self, X: Any) -> np.ndarray:
         """Return the likeness to each class, shape (images, classes), ordered as `classes_`; higher = more alike."""
         check_is_fitted(self)
-        return like(self._scores(as_features(X, self.n_features_in_, "this classifier")), X)
+        return like(self._scores(as_features(X, self.n_features_in_, "this classifier"), self.table_), X)
 
     def predict(self, X: Any) -> np.ndarray:
         """Name the most likely class of each image, shape (images,)."""
-        return self.classes_[to_numpy(self.scores(X)).argmax(axis=1)]
+        check_is_fitted(self)
+        table = self.table_
+        return table.names[self._scores(as_features(X, self.n_features_in_, "this classifier"), table).argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return class probabilities, shape (images, classes): softmax(scores / temperature)."""
@@ -160,6 +187,7 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         """SHA-256 over all that predictions depend on: equal before `add_class` and after `remove_class`."""
         check_is_fitted(self)
         sha = hashlib.sha256(f"{self.metric}|{self.temperature_!r}|{self.statistics_.digest()}".encode())
+        sha.update(self.center_.tobytes())
         sha.update(b"" if self.projection_ is None else self.projection_.tobytes())
         for name in sorted(self.added_):
             sha.update(repr(name).encode() + self.added_[name].tobytes())
@@ -178,6 +206,8 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         """Return the arrays and the JSON-able header that `restore` builds the classifier from."""
         check_is_fitted(self)
         arrays = {f"statistics.{key}": value for key, value in self.statistics_.arrays().items()}
+        # After a fitted class has gone, the frozen centre is no longer the mean of the means that are left.
+        arrays["center"] = self.center_
         arrays |= {f"added.{row}": self.added_[name] for row, name in enumerate(sorted(self.added_))}
         if self.projection_ is not None:
             arrays["projection"] = self.projection_
@@ -198,6 +228,7 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         added = {name: arrays[f"added.{row}"] for row, name in enumerate(header["added"])}
         classifier._reset(ClassStatistics.restore(own, header["statistics"]), added)
         classifier.temperature_ = float(header["fitted_temperature"])
+        classifier.center_ = arrays["center"]
         classifier.projection_ = arrays.get("projection")
         return classifier
 
@@ -215,19 +246,21 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         self._renew(added or {})
 
     def _renew(self, added: dict[Label, np.ndarray]) -> None:
-        """Swap in new tables whole, so that a reader in another thread sees the old ones or the new ones."""
+        """Make the table anew from fitted and added classes, in name order."""
         names = sorted_names(self.statistics_.classes, added)
         means = dict(zip(self.statistics_.classes, self.statistics_.means, strict=True))
         means |= {name: rows.mean(axis=0) for name, rows in added.items()}
         counts = dict(zip(self.statistics_.classes, self.statistics_.counts, strict=True))
         counts |= {name: len(rows) for name, rows in added.items()}
         self.added_ = added
-        self.counts_ = np.asarray([counts[name] for name in names])
-        self.prototypes_ = np.stack([means[name] for name in names])
-        self.classes_ = np.asarray(names)
+        self.table_ = _Table(
+            names=np.asarray(names),
+            counts=np.asarray([counts[name] for name in names]),
+            prototypes=np.stack([means[name] for name in names]),
+        )
 
-    def _scores(self, X: np.ndarray) -> np.ndarray:
-        parts = self._project(X), self._project(self.prototypes_), self.counts_, self._project(self.center_)
+    def _scores(self, X: np.ndarray, table: _Table) -> np.ndarray:
+        parts = self._project(X), self._project(table.prototypes), table.counts, self._project(self.center_)
         return self._metric().scores(*parts)
 
     def _project(self, X: np.ndarray) -> np.ndarray:

@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -169,3 +171,43 @@ def test_errors_name_the_cause():
         PrototypeClassifier().fit(X[:20], y[:20]).remove_class("class 0")
     with pytest.raises(InputError, match="1 image\\(s\\) or more are needed, but 0 came"):
         PrototypeClassifier().fit(X[:0], y[:0])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_frozen_centre_survives_a_file(metric, tmp_path):
+    X, y = blobs()
+    classifier = PrototypeClassifier(metric=metric).fit(X, y).remove_class("class 2")
+    classifier.save(tmp_path / "c")
+    loaded = PrototypeClassifier.load(tmp_path / "c")
+    assert np.array_equal(loaded.scores(X), classifier.scores(X))
+    assert loaded.state_hash() == classifier.state_hash()
+
+
+def test_single_images_do_not_set_the_temperature():
+    X, y = blobs(spread=2.5)
+    more, names = np.concatenate([X, X[:3] + 9]), [*y, "one", "two", "three"]
+    alone = PrototypeClassifier().fit(X[::20], y[::20])
+    assert alone.temperature_ == PrototypeClassifier().fit_statistics(alone.statistics_).temperature_
+    with_single, without = PrototypeClassifier().fit(more, names), PrototypeClassifier().fit(X, y)
+    assert with_single.temperature_ == pytest.approx(without.temperature_, rel=0.2)
+
+
+def test_a_reader_never_sees_half_a_class():
+    X, y = blobs()
+    classifier = PrototypeClassifier().fit(X, y)
+    few, stop, failed = X[:3] + 50, threading.Event(), []
+
+    def read():
+        while not stop.is_set():
+            try:
+                failed.extend(set(classifier.predict(X[-20:]).tolist()) - {"class 3"})
+            except (ValueError, IndexError) as error:
+                failed.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(300):
+        classifier.add_class("aardvark", few).remove_class("aardvark")
+    stop.set()
+    reader.join()
+    assert not failed
