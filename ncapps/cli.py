@@ -6,6 +6,7 @@ import argparse
 import importlib
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -34,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     module = importlib.import_module(f"ncapps.commands.{args.verb.replace('-', '_')}")
     try:
         data, text = module.run(args)
+        sys.stdout.write((json.dumps(data, indent=2) if args.json else text) + "\n")
+        sys.stdout.flush()
     except InputError as error:
         sys.stderr.write(f"ncapps {args.verb}: {error}\n")
         return 2
@@ -41,10 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"ncapps {args.verb}: interrupted; nothing half-written is left behind\n")
         return 130
     except BrokenPipeError:
-        # The reader of our output went away, as `| head` does.
-        sys.stderr.close()
-        return 0
-    sys.stdout.write((json.dumps(data, indent=2) if args.json else text) + "\n")
+        # The reader of our output went away, as `| head` does; what is still buffered must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -57,3 +57,17 @@ def test_help_and_version_load_neither_torch_nor_matplotlib():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("ncapps 0.")
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    code = (
+        "import sys\nfrom ncapps.cli import main\nimport ncapps.commands.remove_class as verb\n"
+        "verb.run = lambda args: ({}, 'x' * 10**6)\nsys.exit(main(['remove-class', 'a', 'b']))"
+    )
+    running = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    running.stdout.close()
+    assert running.stderr is not None
+    assert running.stderr.read() == ""
+    running.stderr.close()
+    assert running.wait() == 0

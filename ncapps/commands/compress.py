@@ -34,13 +34,16 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
     backbone = make_backbone(args)
     source = open_images(args.data)
-    pixels, labels = [], []
+    if args.images < 1:
+        raise InputError(f"--images must be 1 or more, but {args.images} came")
+    pixels, labels, skipped = [], [], []
     for index in np.random.default_rng(args.seed).permutation(len(source)):
         if len(pixels) == args.images:
             break
         try:
             pixels.append(backbone.preprocessing.pixels(source.read(int(index))))
-        except UnreadableImage:
+        except UnreadableImage as error:
+            skipped.append([source.keys[index], error.reason])
             continue
         labels.append(None if source.labels is None else source.labels[index])
     if not pixels:
@@ -61,6 +64,8 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         f"operations {report.macs_before:,} -> {report.macs_after:,} ({report.macs_ratio:.1%})",
         f"parameters {report.params_before:,} -> {report.params_after:,}",
         f"same answer as before on {report.agreement:.1%} of {report.images} calibration images",
+        *(f"skipped {key}: {reason}" for key, reason in skipped),
         f"wrote {args.out}",
     ]
-    return {**asdict(report), "macs_ratio": report.macs_ratio, "file": str(args.out)}, "\n".join(lines)
+    data = {**asdict(report), "macs_ratio": report.macs_ratio, "skipped": skipped, "file": str(args.out)}
+    return data, "\n".join(lines)

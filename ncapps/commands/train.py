@@ -37,4 +37,10 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         *(f"skipped {key}: {reason}" for key, reason in result.skipped),
         f"wrote {args.out}",
     ]
-    return {"history": [asdict(record) for record in result.history], "file": str(args.out)}, "\n".join(lines)
+    data = {
+        "classes": list(result.classes),
+        "history": [asdict(record) for record in result.history],
+        "skipped": [list(entry) for entry in result.skipped],
+        "file": str(args.out),
+    }
+    return data, "\n".join(lines)

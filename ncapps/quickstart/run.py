@@ -60,7 +60,7 @@ def run_quickstart(
     Parameters
     ----------
     folder : path, optional
-        Where report.html, results.json and digits.ncapps are written; None writes nothing but a temporary file.
+        Where digits.ncapps is written (`write_results` adds results.json and report.html); None: to a temporary file.
     seed : int
         Fixes splits, shots, training and textures.
     settings : TrainSettings, optional

@@ -55,8 +55,8 @@ def detect(recognizer: Recognizer, views: Views) -> dict[str, Any]:
 
 def add_digits(recognizer: Recognizer, views: Views) -> dict[str, Any]:
     """Accuracy in one label space of ten digits, over draws of five images; the first draw stays in the recognizer."""
-    draws = [_one_draw(recognizer, views, shots) for shots in views.shots[1:]]
     before = recognizer.classifier.state_hash()
+    draws = [_one_draw(recognizer, views, shots) for shots in views.shots[1:]]
     for digit, rows in views.shots[0].items():
         recognizer.detector.add_class(digit, views.added.values[rows])
     first = _one_draw(recognizer, views, views.shots[0], keep=True)

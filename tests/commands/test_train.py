@@ -15,7 +15,10 @@ def test_a_trained_model_serves_as_backbone(photos, tmp_path, capsys):
     model = tmp_path / "model.safetensors"
     arguments = ["train", str(photos), "--config", str(tmp_path / "c.yaml"), "--out", str(model), "--no-progress"]
     assert main([*arguments, "--json"]) == 0
-    history = json.loads(capsys.readouterr().out)["history"]
+    trained = json.loads(capsys.readouterr().out)
+    history = trained["history"]
+    assert trained["classes"] == ["blue", "green", "red"]
+    assert [key for key, _ in trained["skipped"]] == ["red/broken.png"]
     assert [record["epoch"] for record in history] == [1, 2]
     assert main(["measure", str(photos), "--backbone", str(model), "--no-progress", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
