@@ -24,7 +24,8 @@ def rank_by_fisher(moments: WidthMoments, rng: np.random.Generator) -> Ranking:
         raise InputError('importance "fisher" needs the labels of the calibration images; pass labels, or use "obs"')
     classes, codes = np.unique(moments.labels, return_inverse=True)
     if len(classes) < 2:
-        raise InputError(f'importance "fisher" needs images of two classes or more, but all are of {classes[0]!r}')
+        only = classes.tolist()[0]
+        raise InputError(f'importance "fisher" needs images of two classes or more, but all are of {only!r}')
     activity = moments.activity.astype(np.float64)
     means = np.stack([activity[codes == k].mean(axis=0) for k in range(len(classes))])
     between = (means[codes] - activity.mean(axis=0)).var(axis=0)

@@ -1,0 +1,49 @@
+"""Least squares takes back what cutting lost, wherever that depends linearly on what is left."""
+
+import copy
+
+import torch
+from compression_nets import TinyResNet, randomise_norms
+from torch import nn
+
+from ncapps.compression.calibration import Calibration
+from ncapps.compression.probe import probe
+from ncapps.compression.repair import repair
+from ncapps.compression.surgery import shrunk_copy
+from ncapps.compression.widths import InnerWidth, find_inner_widths
+
+
+def test_a_channel_that_depends_linearly_on_the_others_is_rebuilt():
+    """Inside, channel 5 is 2 * channel 0 - channel 3 + 1; there is no activation, so that nothing is lost."""
+    model = nn.Sequential(nn.Linear(8, 6), nn.Identity(), nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))
+    with torch.no_grad():
+        for layer in (model[0], model[2], model[4]):
+            layer.weight.copy_(torch.randn(layer.weight.shape, generator=torch.Generator().manual_seed(0)))
+        model[0].weight[5] = 2 * model[0].weight[0] - model[0].weight[3]
+        model[0].bias[5] = 2 * model[0].bias[0] - model[0].bias[3] + 1
+    images = torch.randn(400, 8, generator=torch.Generator().manual_seed(1))
+    width = InnerWidth(producer="0", coupled=(), consumer="2", channels=6)
+    found = probe(model, images[:2], [width])
+    small = shrunk_copy(model, found.widths, [range(5)])
+    with torch.no_grad():
+        dense, cut = model(images), small(images)
+        repair(small, model, found, [range(5)], Calibration(images=images, labels=None, batch_size=150))
+        repaired = small(images)
+    assert (cut - dense).norm() > 0.1 * dense.norm()
+    assert (repaired - dense).norm() < 0.01 * dense.norm()
+
+
+def test_a_refitted_norm_holds_the_statistics_of_what_it_reads():
+    model = randomise_norms(TinyResNet(blocks=1, channels=8)).eval()
+    images = torch.randn(40, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    found = probe(model, images[:2], find_inner_widths(model, images[:2]))
+    small = shrunk_copy(model, found.widths, [range(5)])
+    before = copy.deepcopy(model.state_dict())
+    repair(small, model, found, [range(5)], Calibration(images=images, labels=None, batch_size=16))
+    block = small.blocks[0]
+    with torch.no_grad():
+        read = block.conv2(block.bn1(block.conv1(small.bn(small.stem(images)).relu())).relu())
+    assert torch.allclose(block.bn2.running_mean, read.mean((0, 2, 3)), atol=1e-4)
+    assert torch.allclose(block.bn2.running_var, read.var((0, 2, 3), correction=0), rtol=1e-3)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert torch.equal(small.stem.weight, model.stem.weight), "only the width's layers are refitted"

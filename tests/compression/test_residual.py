@@ -1,0 +1,62 @@
+"""The watch for a branch's addition to its stream."""
+
+import pytest
+import torch
+
+from ncapps.compression.residual import ResidualWatch
+
+
+@pytest.fixture
+def joins():
+    return []
+
+
+@pytest.fixture
+def watch(joins):
+    return ResidualWatch(lambda name, shortcut: joins.append((name, shortcut.clone())))
+
+
+@pytest.mark.parametrize(
+    "join",
+    [lambda a, b: a + b, lambda a, b: b + a, torch.add, lambda a, b: b.add_(a), lambda a, b: a.add(b)],
+    ids=["branch + stream", "stream + branch", "torch.add", "stream.add_", "branch.add"],
+)
+def test_an_addition_is_seen_with_its_other_side(watch, joins, join):
+    branch, stream = torch.randn(2, 3), torch.randn(2, 3)
+    before = stream.clone()
+    with watch:
+        watch.watch("tail", branch)
+        total = join(branch, stream)
+    assert [name for name, _ in joins] == ["tail"]
+    assert torch.equal(joins[0][1], before)
+    assert torch.equal(total, branch + before)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda branch: branch + 1,
+        lambda branch: branch + torch.randn(3),
+        lambda branch: branch * torch.randn(2, 3),
+        lambda branch: branch.relu() + torch.randn(2, 3),
+        lambda branch: branch.relu_() + torch.randn(2, 3),
+        lambda branch: torch.add(branch, torch.randn(2, 3), alpha=2),
+    ],
+    ids=["number", "another shape", "product", "after relu", "after relu in place", "scaled"],
+)
+def test_what_is_no_plain_addition_of_the_branch_is_not(watch, joins, other):
+    branch = torch.randn(2, 3)
+    with watch:
+        watch.watch("tail", branch)
+        other(branch)
+    assert joins == []
+
+
+def test_nothing_is_seen_when_forgotten_or_outside(watch, joins):
+    branch, stream = torch.randn(2, 3), torch.randn(2, 3)
+    watch.watch("tail", branch)
+    _ = branch + stream
+    watch.forget()
+    with watch:
+        _ = branch + stream
+    assert joins == []
