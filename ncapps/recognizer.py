@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import logging
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ncapps import config, persist
+from ncapps import persist
 from ncapps.arrays import Label, native, sorted_names
 from ncapps.errors import InputError
 from ncapps.fewshot import PrototypeClassifier
@@ -18,7 +18,7 @@ from ncapps.ood import ETFDetector
 from ncapps.predictions import FitReport, Prediction, Predictions
 
 if TYPE_CHECKING:
-    from ncapps.features import Backbone, FeatureExtractor, Features
+    from ncapps.features import FeatureExtractor, Features
 
 _logger = logging.getLogger(__name__)
 _KIND, _VERSION = "recognizer", 1
@@ -78,14 +78,22 @@ class Recognizer:
 
         Parameters
         ----------
+        extractor : FeatureExtractor
+            The network that gives the features.
         data : path, ImageSource or array
             What `open_images` takes, with a class name for each image.
+        labels : array-like, optional
+            The class names, where `data` does not hold them.
         calibration : path, ImageSource or array, optional
             Labelled images to calibrate on instead of a part of `data`: needed where the network was trained on `data`.
         reject_rate : float
             The share of known images that may be called unknown.
         held_out : float
-            The part of each class that is held out where no `calibration` is given.
+            The part of each class that is held out where no `calibration` is given, between 0 and 1.
+        metric : str
+            That of the `PrototypeClassifier`.
+        seed : int
+            Fixes which images are held out.
 
         Raises
         ------
@@ -94,6 +102,8 @@ class Recognizer:
         """
         from ncapps.features import split_by_class
 
+        if not 0 < held_out < 1:
+            raise InputError(f"held_out is the part of each class to hold out, between 0 and 1, but {held_out} came")
         features = _labelled(extractor.extract(data, labels))
         if calibration is None:
             fitted, kept = split_by_class(features.labels, (1 - held_out, held_out), seed)
@@ -110,14 +120,14 @@ class Recognizer:
             skipped = features.skipped + extra.skipped
         detector = ETFDetector().fit(X, y)
         detector.calibrate(X_held, reject_rate)
-        classifier = PrototypeClassifier(metric=metric)
-        held_out_accuracy = float(np.mean(classifier.fit(X, y).predict(X_held) == y_held))
-        # The accuracy is told; for use the prototypes take the held-out images in too.
+        first = PrototypeClassifier(metric=metric).fit(X, y).calibrate_temperature(X_held, y_held)
+        # Accuracy and temperature come from images not fitted; for use the prototypes take those in too.
+        classifier = PrototypeClassifier(metric=metric, temperature=first.temperature_)
         classifier.fit(np.concatenate([X, X_held]), np.concatenate([y, y_held]))
         report = FitReport(
             n_fitted=len(X),
             n_held_out=len(X_held),
-            accuracy_held_out=held_out_accuracy,
+            accuracy_held_out=float(np.mean(first.predict(X_held) == y_held)),
             reject_rate=reject_rate,
             skipped=tuple((entry.key, entry.reason) for entry in skipped),
         )
@@ -193,16 +203,15 @@ class Recognizer:
 
     def save(self, path: str | Path) -> None:
         """Write everything, the network's weights too, to one safetensors file, atomically."""
+        from ncapps.features.rebuild import backbone_recipe
+
         backbone = self.extractor.backbone
         weights = {name: value.detach().cpu().numpy() for name, value in backbone.model.state_dict().items()}
         states = {"classifier": self.classifier.state(), "detector": self.detector.state()}
         arrays = {f"backbone.{name}": value for name, value in weights.items()}
         arrays |= {f"{part}.{key}": value for part, state in states.items() for key, value in state[0].items()}
         header = {
-            "backbone": _recipe(backbone),
-            "preprocessing": asdict(backbone.preprocessing),
-            "weights_hash": backbone.weights_hash,
-            "tag": backbone.tag,
+            "backbone": backbone_recipe(backbone),
             "report": None if self.report is None else asdict(self.report),
             **{part: state[1] for part, state in states.items()},
         }
@@ -225,13 +234,14 @@ class Recognizer:
             If the file is missing, damaged or of another kind, or the network can't be built again.
         """
         from ncapps.features import FeatureExtractor
+        from ncapps.features.rebuild import rebuild_backbone
 
         arrays, header = persist.load(path, _KIND, _VERSION)
         parts: dict[str, dict[str, np.ndarray]] = {part: {} for part in _PARTS}
         for key, value in arrays.items():
             part, _, rest = key.partition(".")
             parts[part][rest] = value
-        backbone = _rebuild(header, parts["backbone"], model, path)
+        backbone = rebuild_backbone(header["backbone"], parts["backbone"], model, path)
         report = header["report"] and FitReport(
             **{**header["report"], "skipped": tuple(map(tuple, header["report"]["skipped"]))}
         )
@@ -251,38 +261,6 @@ def class_name(recognizer: Recognizer, text: str) -> Label:
         return int(text)
     except ValueError:
         raise InputError(f"the classes of this recognizer are numbers, but {text!r} came") from None
-
-
-def _recipe(backbone: Backbone) -> dict[str, Any] | None:
-    """Return what builds the network again; the file holds the weights, so neither checkpoint nor cache is named."""
-    if backbone.spec is None:
-        return None
-    outputs = getattr(backbone.model, "num_classes", backbone.spec.num_classes)
-    return config.to_dict(
-        replace(backbone.spec, num_classes=outputs, checkpoint=None, pretrained=False, download=False)
-    )
-
-
-def _rebuild(header: dict[str, Any], weights: dict[str, np.ndarray], model: Any, path: str | Path) -> Any:
-    import torch
-
-    from ncapps.features import Backbone, BackboneSpec
-    from ncapps.features.checkpoint import load_weights
-
-    settings = {**header["preprocessing"]}
-    settings |= {key: tuple(settings[key]) for key in ("size", "mean", "std")}
-    if model is None and header["backbone"] is None:
-        raise InputError(
-            f"{path} was made with a network that is not timm's ({header['tag']}); "
-            "pass it: Recognizer.load(path, model=...)"
-        )
-    network = config.from_dict(BackboneSpec, header["backbone"], str(path)) if model is None else model
-    backbone = Backbone(network, preprocessing=settings)
-    load_weights(backbone.model, {key: torch.from_numpy(value) for key, value in weights.items()}, f"the file {path}")
-    if backbone.weights_hash != header["weights_hash"]:
-        raise InputError(f"{path} holds other weights than it was saved with; it was changed since")
-    backbone.model.eval()
-    return backbone
 
 
 def _labelled(features: Features) -> Features:

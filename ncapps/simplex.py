@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import helmert
+from scipy.spatial.distance import cdist
 
 from ncapps.arrays import as_features
 from ncapps.errors import InputError
@@ -107,9 +108,8 @@ class SimplexETF:
 
     def distances(self, features: Any) -> np.ndarray:
         """Euclidean distance of each image to each vertex point, in feature units, shape (images, classes)."""
-        features = as_features(features, width=len(self.center), fitted_on="the simplex") - self.center
-        squared = (features**2).sum(axis=1)[:, None] - 2 * self.scale * features @ self.vertices.T + self.scale**2
-        return np.sqrt(np.maximum(squared, 0.0))
+        # Differences, not the expanded square: that would lose the small distances in which collapse lives.
+        return cdist(as_features(features, width=len(self.center), fitted_on="the simplex"), self.points)
 
 
 def _orthonormal(random: np.random.Generator, rows: int, columns: int) -> np.ndarray:

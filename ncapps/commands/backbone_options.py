@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from ncapps.features import Backbone, FeatureExtractor
 
 
-def add_backbone_options(parser: argparse.ArgumentParser) -> None:
-    """Add --backbone, --checkpoint and what goes with them."""
+def add_backbone_options(parser: argparse.ArgumentParser, extracting: bool = True) -> None:
+    """Add --backbone, --checkpoint and what goes with them; how to run it only where features are extracted."""
     group = parser.add_argument_group("network")
     group.add_argument(
         "--backbone", required=True, metavar="NAME", help="a timm name, or a file that `ncapps train` wrote"
@@ -30,10 +30,11 @@ def add_backbone_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--image-size", type=int, metavar="PIXELS", help="input side instead of the model's own")
     group.add_argument("--mean", type=float, nargs="+", metavar="M", help="one value, or one a channel, on 0..1")
     group.add_argument("--std", type=float, nargs="+", metavar="S", help="one value, or one a channel, on 0..1")
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
-    group.add_argument("--precision", default=None, help="auto, float32 or bfloat16")
-    group.add_argument("--batch-size", type=int, metavar="N", help="images a forward pass")
     group.add_argument("--no-progress", action="store_true", help="no progress bars")
+    if extracting:
+        group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
+        group.add_argument("--precision", default=None, help="auto, float32 or bfloat16")
+        group.add_argument("--batch-size", type=int, metavar="N", help="images a forward pass")
 
 
 def make_backbone(args: argparse.Namespace) -> Backbone:

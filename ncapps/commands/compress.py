@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=int, default=512, help="how many calibration images to use at most")
     parser.add_argument("--out", required=True, metavar="FILE", help="the pruned network")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of images")
-    add_backbone_options(parser)
+    add_backbone_options(parser, extracting=False)
 
 
 def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:

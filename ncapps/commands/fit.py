@@ -15,6 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
     parser.add_argument("data", metavar="DATA", help="folder of class folders, zip of one, or CSV/TSV list")
     parser.add_argument("--out", required=True, metavar="FILE", help="the recognizer, in one file")
+    parser.add_argument(
+        "--calibration",
+        metavar="DATA",
+        help="labelled images that set the threshold; needed where the network was trained on the others",
+    )
     parser.add_argument("--reject-rate", type=float, default=0.05, help="share of known images that may be refused")
     parser.add_argument("--held-out", type=float, default=0.2, help="part of each class that sets the threshold")
     parser.add_argument("--metric", default="mahalanobis", help="mahalanobis, euclidean or cosine")
@@ -29,6 +34,7 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     recognizer = Recognizer.fit(
         make_extractor(args),
         args.data,
+        calibration=args.calibration,
         reject_rate=args.reject_rate,
         held_out=args.held_out,
         metric=args.metric,

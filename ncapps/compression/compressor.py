@@ -191,7 +191,7 @@ def _fits(dense: nn.Module, width: InnerWidth) -> bool:
 
 def _rank(moments: Sequence[WidthMoments], importance: str, seed: int, progress: bool) -> list[Ranking]:
     rng = np.random.default_rng(seed)
-    steps = tqdm(moments, desc="selection", unit="layer", disable=not progress, leave=False)
+    steps = tqdm(moments, desc="selection", unit="layer", disable=None if progress else True, leave=False)
     return [IMPORTANCES[importance](one, rng) for one in steps]
 
 

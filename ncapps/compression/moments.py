@@ -81,7 +81,9 @@ def collect_moments(
     with BranchTaps(model, probe.branches, add) as taps:
         batches = calibration.batches(device)
         total = -(-len(calibration) // calibration.batch_size)
-        for batch in tqdm(batches, total=total, desc="statistics", unit="batch", disable=not progress, leave=False):
+        for batch in tqdm(
+            batches, total=total, desc="statistics", unit="batch", disable=None if progress else True, leave=False
+        ):
             taps.run(batch)
     modules = dict(model.named_modules())
     return [

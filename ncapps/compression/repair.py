@@ -49,7 +49,7 @@ def repair(
     ordered = sorted(branches.values(), key=lambda branch: probe.order[branch.layer])
     targets = collect_targets(dense, ordered, left, calibration)
     stale = _norms_to_reestimate(dense, probe, {branch.norm for branch in ordered})
-    for branch in tqdm(ordered, desc="repair", unit="layer", disable=not progress, leave=False):
+    for branch in tqdm(ordered, desc="repair", unit="layer", disable=None if progress else True, leave=False):
         if stale.get(branch.layer):
             reestimate_batchnorms(pruned, stale[branch.layer], calibration)
         gram, cross = _normal_equations(pruned, branch, targets.pop(branch.layer), calibration)

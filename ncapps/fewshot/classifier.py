@@ -16,7 +16,7 @@ from ncapps import persist
 from ncapps.arrays import Label, as_features, as_labels, like, native, sorted_names, to_numpy, unknown_class
 from ncapps.errors import InputError
 from ncapps.fewshot.metrics import METRICS, Metric
-from ncapps.fewshot.temperature import fit_temperature, left_out_scores
+from ncapps.fewshot.temperature import fit_temperature, left_out_scores, spread_temperature
 from ncapps.statistics import ClassStatistics
 
 _KIND, _VERSION = "prototype-classifier", 1
@@ -90,6 +90,23 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
             rows = (self._project(X[chosen]), codes, self.statistics_.counts, self._project(self.statistics_.means))
             left_out = left_out_scores(self._metric().scores, *rows, self._project(self.center_))
             self.temperature_ = fit_temperature(left_out, codes)
+        return self
+
+    def calibrate_temperature(self, X: Any, y: Any) -> PrototypeClassifier:
+        """Fit the temperature to held-out known images: on images that the network was trained on it would be too low.
+
+        Raises
+        ------
+        InputError
+            If there is no image, or one of a class that is not known.
+        """
+        check_is_fitted(self)
+        X = as_features(X, self.n_features_in_, "this classifier", min_rows=1)
+        y = as_labels(y, len(X))
+        strange = sorted(set(sorted_names(self.classes_, y)) - set(self.classes_.tolist()))
+        if strange:
+            raise unknown_class(strange[0], self.classes_)
+        self.temperature_ = fit_temperature(self._scores(X, self.table_), np.searchsorted(self.classes_, y))
         return self
 
     def fit_statistics(self, statistics: ClassStatistics) -> PrototypeClassifier:
@@ -226,23 +243,27 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         own = {key.removeprefix("statistics."): value for key, value in arrays.items() if key.startswith("statistics.")}
         classifier = cls(metric=header["metric"], temperature=header["temperature"])
         added = {name: arrays[f"added.{row}"] for row, name in enumerate(header["added"])}
-        classifier._reset(ClassStatistics.restore(own, header["statistics"]), added)
+        classifier._metric()
+        classifier.statistics_ = ClassStatistics.restore(own, header["statistics"])
+        classifier.n_features_in_ = classifier.statistics_.width
         classifier.temperature_ = float(header["fitted_temperature"])
         classifier.center_ = arrays["center"]
         classifier.projection_ = arrays.get("projection")
+        classifier._renew(added)
         return classifier
 
     def _reset(self, statistics: ClassStatistics, added: dict[Label, np.ndarray] | None = None) -> None:
         metric = self._metric()
         if not statistics.classes:
             raise InputError("a classifier needs one class or more, but no image came")
+        given = self.temperature
+        if given != "auto" and not (isinstance(given, (int, float)) and given > 0):
+            raise InputError(f"the temperature must be above 0, or 'auto', but {given!r} came")
         self.statistics_ = statistics
         self.n_features_in_ = statistics.width
         self.center_ = statistics.center
         self.projection_ = metric.projection(statistics)
-        self.temperature_ = self._spread_temperature() if self.temperature == "auto" else float(self.temperature)
-        if not self.temperature_ > 0:
-            raise InputError(f"the temperature must be above 0, but {self.temperature_} came")
+        self.temperature_ = spread_temperature(self.metric, statistics) if given == "auto" else float(given)
         self._renew(added or {})
 
     def _renew(self, added: dict[Label, np.ndarray]) -> None:
@@ -265,15 +286,6 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
 
     def _project(self, X: np.ndarray) -> np.ndarray:
         return X if self.projection_ is None else X @ self.projection_
-
-    def _spread_temperature(self) -> float:
-        if self.metric == "mahalanobis":
-            # The log-density of a whitened Gaussian is -||x - mu||^2 / 2.
-            return 2.0
-        if self.metric != "euclidean":
-            return 1 / 16
-        # For round classes of variance v in each direction the posterior is softmax(-||x - mu||^2 / 2 v).
-        return 2 * float(self.statistics_.squares.sum()) / self.statistics_.total / self.statistics_.width or 1.0
 
     def _metric(self) -> Metric:
         if self.metric not in METRICS:

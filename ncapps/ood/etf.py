@@ -88,14 +88,15 @@ class ETFDetector(Detector):
             raise InputError(f"vertices {self.vertices!r} is not known; choose one of {', '.join(_VERTICES)}")
         vertices = self._place(statistics)
         centered = statistics.means - statistics.center
-        spread = np.sqrt((centered**2).sum(axis=1).mean())
-        # One class has no simplex: the spread of its own images is the unit then.
-        self.scale_ = float(spread or np.sqrt(statistics.squares.sum() / statistics.total) or 1.0)
+        spread = float(np.sqrt((centered**2).sum(axis=1).mean()))
+        own = float(np.sqrt(statistics.squares.sum() / statistics.total))
+        # One class, or means that coincide up to rounding, span no simplex: their images' spread is the unit then.
+        self.scale_ = spread if spread > _rounding(statistics.means) else own or 1.0
         self._renew(dict(zip(statistics.classes, vertices, strict=True)), {})
 
     def _place(self, statistics: ClassStatistics) -> np.ndarray:
         means = statistics.means
-        possible = 2 <= len(means) <= means.shape[1] + 1 and np.ptp(means, axis=0).max() > 0
+        possible = 2 <= len(means) <= means.shape[1] + 1 and np.ptp(means, axis=0).max() > _rounding(means)
         if self.vertices == "means" or (self.vertices == "auto" and not possible):
             return means
         points = SimplexETF.fit(means).points
@@ -127,3 +128,8 @@ class ETFDetector(Detector):
         self.scale_ = float(arrays["scale"][0])
         known, added = (dict(zip(header["names"][key], arrays[key], strict=True)) for key in ("known", "added"))
         self._renew(known, added)
+
+
+def _rounding(means: np.ndarray) -> float:
+    """Return the size below which a difference of means is nothing but rounding."""
+    return 1e3 * np.finfo(np.float64).eps * float(np.abs(means).max())

@@ -43,7 +43,7 @@ def digits_task(seed: int = 0) -> DigitsTask:
     added = digits.select(np.flatnonzero(np.isin(labels, ADDED)))
     random, rows = (
         np.random.default_rng(seed),
-        {digit: np.flatnonzero(np.equal(added.labels, digit)) for digit in ADDED},
+        {digit: np.flatnonzero(labels[np.isin(labels, ADDED)] == digit) for digit in ADDED},
     )
     shots = tuple(
         {digit: np.sort(random.choice(rows[digit], SHOTS, replace=False)) for digit in ADDED} for _ in range(DRAWS)

@@ -125,7 +125,9 @@ def _decode(
     pixels = _room((len(source), *preprocessing.size, len(preprocessing.mean)))
     kept: list[int] = []
     skipped: list[tuple[str, str]] = []
-    for index in tqdm(range(len(source)), desc="reading", unit="image", disable=None if progress else True, leave=False):
+    for index in tqdm(
+        range(len(source)), desc="reading", unit="image", disable=None if progress else True, leave=False
+    ):
         try:
             image = source.read(index)
         except UnreadableImage as error:

@@ -85,7 +85,11 @@ class Run:
         """Run the epochs that are still to run."""
         done, total = len(self.history), self.settings.epochs
         with tqdm(
-            total=total * self.steps, initial=done * self.steps, desc="training", unit="step", disable=None if progress else True
+            total=total * self.steps,
+            initial=done * self.steps,
+            desc="training",
+            unit="step",
+            disable=None if progress else True,
         ) as bar:
             for epoch in range(done, total):
                 bar.set_description(f"training, epoch {epoch + 1}/{total}")

@@ -33,3 +33,11 @@ def test_too_few_images_for_the_rate_is_one_line_and_no_file(photos, network, tm
 def test_images_without_class_names(kiwis, network, tmp_path, capsys):
     assert main(["fit", str(kiwis), "--out", str(tmp_path / "x"), *network]) == 2
     assert "the images have no class names; expected a folder" in capsys.readouterr().err
+
+
+def test_a_separate_calibration_set(photos, network, tmp_path, capsys):
+    out = str(tmp_path / "c")
+    words = ["fit", str(photos), "--calibration", str(photos), "--out", out, "--reject-rate", "0.2", "--json", *network]
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["n_fitted"], found["n_held_out"]) == (36, 36)

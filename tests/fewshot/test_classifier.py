@@ -165,7 +165,7 @@ def test_errors_name_the_cause():
         InputError, match="metric 'manhattan' is not known; choose one of mahalanobis, euclidean, cosine"
     ):
         PrototypeClassifier(metric="manhattan").fit(X, y)
-    with pytest.raises(InputError, match="temperature must be above 0"):
+    with pytest.raises(InputError, match="temperature must be above 0, or 'auto', but -1.0 came"):
         PrototypeClassifier(temperature=-1.0).fit(X, y)
     with pytest.raises(InputError, match="is the last one"):
         PrototypeClassifier().fit(X[:20], y[:20]).remove_class("class 0")
@@ -211,3 +211,20 @@ def test_a_reader_never_sees_half_a_class():
     stop.set()
     reader.join()
     assert not failed
+
+
+def test_a_temperature_from_held_out_images_has_the_least_loss_there():
+    X, y = blobs(spread=2.5)
+    classifier = PrototypeClassifier(metric="euclidean").fit(X[::2], y[::2]).calibrate_temperature(X[1::2], y[1::2])
+
+    def loss(temperature):
+        one = PrototypeClassifier(metric="euclidean", temperature=temperature).fit(X[::2], y[::2])
+        probabilities = one.predict_proba(X[1::2])
+        return -np.log(probabilities[np.arange(len(X) // 2), np.searchsorted(one.classes_, y[1::2])]).mean()
+
+    best = classifier.temperature_
+    assert loss(best) <= min(loss(0.7 * best), loss(1.4 * best))
+    with pytest.raises(InputError, match="class 'kiwi' is not known"):
+        classifier.calibrate_temperature(X[:1], ["kiwi"])
+    with pytest.raises(InputError, match="must be above 0, or 'auto', but 'hot' came"):
+        PrototypeClassifier(temperature="hot").fit(X, y)

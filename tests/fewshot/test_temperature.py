@@ -3,7 +3,8 @@ import pytest
 from scipy.special import log_softmax
 
 from ncapps.fewshot.metrics import METRICS
-from ncapps.fewshot.temperature import fit_temperature, left_out_scores
+from ncapps.fewshot.temperature import fit_temperature, left_out_scores, spread_temperature
+from ncapps.statistics import ClassStatistics
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -51,3 +52,10 @@ def test_scaled_scores_scale_the_temperature():
     scores, codes = random.standard_normal((500, 3)), random.integers(0, 3, 500)
     scores[np.arange(500), codes] += 1
     assert fit_temperature(100 * scores, codes) == pytest.approx(100 * fit_temperature(scores, codes), rel=1e-3)
+
+
+def test_round_classes_get_twice_their_variance():
+    X = 3.0 * np.random.default_rng(3).standard_normal((4000, 5))
+    found = spread_temperature("euclidean", ClassStatistics.from_features(X, np.zeros(4000, int)))
+    assert found == pytest.approx(18, rel=0.05)
+    assert spread_temperature("mahalanobis", ClassStatistics.from_features(X, np.zeros(4000, int))) == 2.0

@@ -97,3 +97,10 @@ def test_errors_name_the_cause():
         ETFDetector().fit(X[:10]).remove_class(0)
     with pytest.raises(InputError, match="1 image\\(s\\) or more are needed, but 0 came"):
         detector.add_class(8, X[:0])
+
+
+def test_means_that_coincide_up_to_rounding_span_no_simplex():
+    X = 100 + np.random.default_rng(8).standard_normal((40, 3))
+    X = np.concatenate([X, X[::-1]])
+    scores = ETFDetector().fit(X, np.repeat([0, 1], 40)).score_samples(X)
+    assert -10 < scores.min() < scores.max() <= 0
