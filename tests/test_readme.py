@@ -1,0 +1,66 @@
+"""Law 10: a number in the README comes from a file that a recipe wrote."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = sorted((ROOT / "recipes" / "results").glob("*.json"))
+
+
+def read(name):
+    return json.loads((ROOT / "recipes" / "results" / name).read_text(encoding="utf-8"))
+
+
+def test_every_link_leads_somewhere():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.name)
+def test_every_file_of_results_tells_versions_machine_and_settings(path):
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert {"torch", "timm", "numpy"} <= set(found["environment"]["versions"])
+    assert found["environment"]["processor"]
+    assert found["settings"]
+    assert f"recipes/results/{path.name}" in README
+
+
+def test_ci_runs_the_two_commands_as_they_stand_here():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for command in ("pip install -e . && ncapps quickstart", 'pip install -e ".[test]" && pytest'):
+        assert command in README
+        assert command in script
+
+
+def test_the_digits_figures_are_those_of_the_file():
+    mean = read("quickstart.json")["mean"]
+    for name in ("accuracy_known", "accuracy_added", "accuracy_known_after_adding", "accuracy_pruned"):
+        assert f"{100 * mean[name]:.1f} %" in README, name
+    assert f"| {mean['ood_auroc']:.3f} (8 and 9" in README
+    assert f"| {100 * mean['false_alarm_rate']:.1f} % |" in README
+    assert f"{mean['nc1']:.3f}, {mean['nc2_equiangularity']:.3f}, {mean['nc3']:.2f}" in README
+
+
+def test_the_speeds_are_those_of_the_file():
+    for row in read("bench_extract.json")["memory"]:
+        speed = row["images_per_second"]
+        line = f"| {speed['plain']:.0f} | {speed['extractor']:,.0f} | {row['of_bare']['by_minima']:.0%}".replace(
+            "%", " %"
+        )
+        assert line in README, row["model"]
+        assert f"| {row['times_plain_on_long_job']:.1f} × |" in README
+    for row in read("bench_extract_jpeg.json")["jpeg"]:
+        assert f"{row['times_usual']['by_minima']:.1f} × (" in README
+    assert f"{read('bench_statistics.json')['speed_against_product']['by_minima']:.0%}".replace("%", " %") in README
+
+
+def test_the_accuracies_on_real_images_are_those_of_the_files():
+    for row in read("reproduce_cifar.json")["results"]:
+        assert f"{100 * row['accuracy']:.2f} %" in README
+    for row in read("photos.json")["top1"].values():
+        assert f"{100 * row['mean']:.1f} %" in README
