@@ -1,4 +1,4 @@
-"""Neural collapse, put to work: few-shot classes, unknown images and small models from one pass of features."""
+"""Neural collapse, put to work: new classes from a few images, unknown images told, networks pruned; no training."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Recognizer:
         metric: str = "mahalanobis",
         seed: int = 0,
     ) -> Recognizer:
-        """Fit prototypes and detector to images; a part is held out to set the threshold and to tell the accuracy.
+        """Fit prototypes and detector; held-out images set threshold and temperature and tell the accuracy.
 
         Parameters
         ----------
@@ -98,7 +98,8 @@ class Recognizer:
         Raises
         ------
         InputError
-            If labels are missing, a class has too few images to hold one out, or too few are held out for the rate.
+            If labels are missing, a class has too few images to hold one out, too few are held out for the rate, or
+            `calibration` holds a class that `data` does not.
         """
         from ncapps.features import split_by_class
 
@@ -110,13 +111,8 @@ class Recognizer:
             X, y, X_held, y_held = _rows(features, fitted) + _rows(features, kept)
             skipped = features.skipped
         else:
-            extra = _labelled(extractor.extract(calibration))
+            extra = _of_classes(_labelled(extractor.extract(calibration)), features.classes)
             X, y, X_held, y_held = _rows(features) + _rows(extra)
-            strange = sorted(set(sorted_names(extra.classes, features.classes)) - set(features.classes))
-            if strange:
-                raise InputError(
-                    f"calibration holds {strange[0]!r}, a class that the data does not; use add_class for it"
-                )
             skipped = features.skipped + extra.skipped
         detector = ETFDetector().fit(X, y)
         detector.calibrate(X_held, reject_rate)
@@ -195,7 +191,13 @@ class Recognizer:
         return self
 
     def remove_class(self, name: Label) -> Recognizer:
-        """Remove a class from prototypes and detector; of an added one nothing is left."""
+        """Remove a class from prototypes and detector; of an added one nothing is left.
+
+        Raises
+        ------
+        InputError
+            If the class is unknown, or the last one.
+        """
         copy.copy(self.detector).remove_class(name)
         self.classifier.remove_class(name)
         self.detector.remove_class(name)
@@ -269,6 +271,13 @@ def _labelled(features: Features) -> Features:
             "the images have no class names; expected a folder (or zip) with one sub-folder a class, "
             "or a list with labels"
         )
+    return features
+
+
+def _of_classes(features: Features, classes: tuple[Label, ...]) -> Features:
+    strange = sorted(set(sorted_names(features.classes, classes)) - set(classes))
+    if strange:
+        raise InputError(f"calibration holds {strange[0]!r}, a class that the data does not; use add_class for it")
     return features
 
 

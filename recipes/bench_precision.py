@@ -51,8 +51,8 @@ def main(recipe: Recipe) -> None:
             figures = {"depth": depth, "precision": precision, **_figures(extractor, features)}
             gap = np.linalg.norm(features.values - exact.values) / np.linalg.norm(exact.values)
             figures["relative_difference"] = float(gap)
-            report["results"].append(figures)
             figures |= _applications(extractor, features, known, strange)
+            report["results"].append(figures)
             print("  ".join(f"{name} {value:.5g}" for name, value in figures.items() if isinstance(value, float)))
             persist.write_text(recipe.output, json.dumps(report, indent=1) + "\n")
 

@@ -8,7 +8,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("ncapps", "torch", "timm", "numpy", "scikit-learn", "faiss-cpu", "torch-pruning")
+from ncapps import __version__
+
+_PACKAGES = ("torch", "timm", "numpy", "scikit-learn", "faiss-cpu", "torch-pruning")
 
 
 def environment(**more: Any) -> dict[str, Any]:
@@ -17,7 +19,7 @@ def environment(**more: Any) -> dict[str, Any]:
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     return {
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "versions": {"ncapps": __version__, **{name: _version(name) for name in _PACKAGES}},
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),

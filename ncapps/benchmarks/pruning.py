@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from ncapps.benchmarks.environment import environment
 from ncapps.compression import Compressed, compress
 from ncapps.errors import InputError
 from ncapps.features import BackboneSpec, ImageSource, Preprocessing, build_model, open_images
 from ncapps.features.loader import batches
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ class PruningSettings:
 
 
 def measure_pruning(settings: PruningSettings) -> dict[str, Any]:
-    """Run every combination and return the settings, torch's version and one row of figures for each.
+    """Run every combination and return the settings, the environment and one row of figures for each.
 
     Raises
     ------
@@ -91,7 +92,7 @@ def measure_pruning(settings: PruningSettings) -> dict[str, Any]:
         chosen = draw_evenly(train_codes, settings.calibration, np.random.default_rng(seed))
         images = _read(train, chosen, settings)
         rows += list(_prune(model, (images, train_codes[chosen]), held_out, seed, settings))
-    return {"settings": asdict(replace(settings, data_root="")), "torch": torch.__version__, "rows": rows}
+    return {"settings": asdict(replace(settings, data_root="")), "environment": environment(), "rows": rows}
 
 
 def reporting_positions(path: str | Path, keys: tuple[str, ...], *, for_choices: int, most: int) -> np.ndarray:
@@ -159,7 +160,7 @@ def _prune(
                 seed=seed,
             )  # fmt: skip
             row = _row(small)
-            _log.info(
+            _logger.info(
                 "%s macs %.3f seed %d: %.2f %% -> %.2f %% (%d images), %.0f s",
                 importance, row["macs_ratio"], seed, 100 * row["held_out_accuracy_before"],
                 100 * row["held_out_accuracy_after"], len(held_out[1]), row["seconds"],

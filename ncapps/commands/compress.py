@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ncapps.commands.backbone_options import add_backbone_options, make_backbone
 from ncapps.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ncapps.arrays import Label
+    from ncapps.features import Backbone
 
 EXAMPLE = "ncapps compress photos/ --backbone resnet18.a1_in1k --download --macs 0.5 --out small.safetensors"
 
@@ -27,32 +33,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Prune, repair, save."""
-    import torch
-
     from ncapps.compression import compress
-    from ncapps.features import UnreadableImage, open_images
 
-    backbone = make_backbone(args)
-    source = open_images(args.data)
     if args.images < 1:
         raise InputError(f"--images must be 1 or more, but {args.images} came")
-    pixels, labels, skipped = [], [], []
-    for index in np.random.default_rng(args.seed).permutation(len(source)):
-        if len(pixels) == args.images:
-            break
-        try:
-            pixels.append(backbone.preprocessing.pixels(source.read(int(index))))
-        except UnreadableImage as error:
-            skipped.append([source.keys[index], error.reason])
-            continue
-        labels.append(None if source.labels is None else source.labels[index])
-    if not pixels:
-        raise InputError(f"no image of {args.data} could be read")
-    images = backbone.preprocessing.normalise(torch.from_numpy(np.stack(pixels)))
+    backbone = make_backbone(args)
+    images, labels, skipped = _calibration_images(args, backbone)
     small = compress(
         backbone.model,
         images,
-        None if source.labels is None else labels,
+        labels,
         macs=args.macs,
         importance=args.importance,
         seed=args.seed,
@@ -69,3 +59,28 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     ]
     data = {**asdict(report), "macs_ratio": report.macs_ratio, "skipped": skipped, "file": str(args.out)}
     return data, "\n".join(lines)
+
+
+def _calibration_images(
+    args: argparse.Namespace, backbone: Backbone
+) -> tuple[Tensor, list[Label] | None, list[list[str]]]:
+    """Return a random choice of images as the network's input, their labels, and the unreadable ones."""
+    import torch
+
+    from ncapps.features import UnreadableImage, open_images
+
+    source = open_images(args.data)
+    pixels, labels, skipped = [], [], []
+    for index in np.random.default_rng(args.seed).permutation(len(source)):
+        if len(pixels) == args.images:
+            break
+        try:
+            pixels.append(backbone.preprocessing.pixels(source.read(int(index))))
+        except UnreadableImage as error:
+            skipped.append([source.keys[index], error.reason])
+            continue
+        labels.append(None if source.labels is None else source.labels[index])
+    if not pixels:
+        raise InputError(f"no image of {args.data} could be read")
+    images = backbone.preprocessing.normalise(torch.from_numpy(np.stack(pixels)))
+    return images, None if source.labels is None else labels, skipped

@@ -18,10 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibration",
         metavar="DATA",
-        help="labelled images that set the threshold; needed where the network was trained on the others",
+        help="labelled images that set threshold and temperature; needed where the network was trained on DATA",
     )
     parser.add_argument("--reject-rate", type=float, default=0.05, help="share of known images that may be refused")
-    parser.add_argument("--held-out", type=float, default=0.2, help="part of each class that sets the threshold")
+    parser.add_argument(
+        "--held-out", type=float, default=0.2, help="part of each class that does so without --calibration"
+    )
     parser.add_argument("--metric", default="mahalanobis", help="mahalanobis, euclidean or cosine")
     parser.add_argument("--seed", type=int, default=0, help="of the split")
     add_backbone_options(parser)

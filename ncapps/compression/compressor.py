@@ -29,7 +29,7 @@ from ncapps.compression.surgery import shrunk_copy
 from ncapps.compression.widths import InnerWidth, find_inner_widths
 from ncapps.errors import InputError
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 LEAST_WIDTH = 1 / 16
 """The smallest fraction of an inner width that is left: a branch is never cut off."""
 MOST_INPUTS = 8192
@@ -185,7 +185,7 @@ def _exact_probe(dense: nn.Module, example: torch.Tensor, time_limit: float) -> 
 def _fits(dense: nn.Module, width: InnerWidth) -> bool:
     inputs = dense.get_parameter(f"{width.consumer}.weight")[0].numel()
     if inputs > MOST_INPUTS:
-        _log.warning("%s is left at full width: its reader has %d inputs", width.producer, inputs)
+        _logger.warning("%s is left at full width: its reader has %d inputs", width.producer, inputs)
     return inputs <= MOST_INPUTS
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from ncapps.compression.surgery import shrunk_copy, zeroed_copy
 from ncapps.compression.widths import InnerWidth
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 TOLERANCE = 1e-5
 """The largest relative error (Euclidean norm) between the two networks that passes."""
 
@@ -47,7 +47,7 @@ def exact_widths(model: nn.Module, widths: Sequence[InnerWidth], example: torch.
         verdict = _first_failure(model, passed, example)
         if verdict is None:
             return tuple(passed)
-        _log.warning("%s is left at full width: its removal is not exact", passed[verdict].producer)
+        _logger.warning("%s is left at full width: its removal is not exact", passed[verdict].producer)
         del passed[verdict]
     return ()
 

@@ -16,7 +16,7 @@ from torch import nn
 from ncapps.compression.time_limit import call_with_time_limit
 from ncapps.errors import InputError
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 # What torch-pruning raises on index maps that it cannot follow (chunk, split, views of static shape).
 _GRAPH_ERRORS = (
     IndexError,
@@ -113,7 +113,7 @@ def _discover(model: nn.Module, example: torch.Tensor) -> Iterator[InnerWidth]:
             try:
                 width = _width_of(graph, module, names, tied)
             except _GRAPH_ERRORS as error:
-                _log.debug("no group for %s: %s", names.get(module), _line(error))
+                _logger.debug("no group for %s: %s", names.get(module), _line(error))
                 continue
             if width is not None:
                 yield width

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from ncapps.features.pixels import UnreadableImage as UnreadableImage
 from ncapps.features.pixels import to_rgb
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 MAX_PIXELS = 178_956_970
 """The most pixels that are decoded: 512 MiB of RGB in memory, and the number at which Pillow itself refuses."""
@@ -122,7 +122,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         raise
     except Exception as error:
         # Metadata that cannot be parsed say nothing about which side is up; the pixels are sound.
-        logger.debug("unreadable EXIF data, taken as upright: %s", error)
+        _logger.debug("unreadable EXIF data, taken as upright: %s", error)
         return None
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from ncapps.errors import InputError
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .apng .webp .gif .bmp .dib .tif .tiff .ppm .pgm .pbm .pnm .pfm .jp2 .j2k .jpx .avif "
@@ -160,6 +160,6 @@ def note_left_out(where: str, others: Sequence[str]) -> None:
     """Log the files that are no images by their suffix and so are left out; lists and texts are expected."""
     odd = [name for name in others if PurePath(name).suffix.casefold() not in _COMPANIONS]
     if odd:
-        logger.warning(
+        _logger.warning(
             "%s: %d file(s) are no images by their suffix and are left out, such as %s", where, len(odd), odd[0]
         )

@@ -16,7 +16,7 @@ from ncapps import persist
 from ncapps.arrays import Label, as_features, as_labels, like, native, sorted_names, to_numpy, unknown_class
 from ncapps.errors import InputError
 from ncapps.fewshot.metrics import METRICS, Metric
-from ncapps.fewshot.temperature import fit_temperature, left_out_scores, spread_temperature
+from ncapps.fewshot.temperature import fit_temperature, left_out_scores
 from ncapps.statistics import ClassStatistics
 
 _KIND, _VERSION = "prototype-classifier", 1
@@ -263,7 +263,7 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         self.n_features_in_ = statistics.width
         self.center_ = statistics.center
         self.projection_ = metric.projection(statistics)
-        self.temperature_ = spread_temperature(self.metric, statistics) if given == "auto" else float(given)
+        self.temperature_ = metric.spread_temperature(statistics) if given == "auto" else float(given)
         self._renew(added or {})
 
     def _renew(self, added: dict[Label, np.ndarray]) -> None:

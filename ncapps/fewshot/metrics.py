@@ -1,4 +1,4 @@
-"""The metrics a `PrototypeClassifier` can score with: a new one is a pair of functions here and a line in `METRICS`."""
+"""The metrics a `PrototypeClassifier` can score with: a new one is its functions here and one line in `METRICS`."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ class Metric:
         classes); higher = more alike.
     projection : callable
         Statistics of the fitted classes to a matrix that features are multiplied by first; None leaves them.
+    spread_temperature : callable
+        Statistics of the fitted classes to a temperature, for want of images to fit it on.
     """
 
     scores: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
     projection: Callable[[ClassStatistics], np.ndarray | None] = lambda statistics: None
+    spread_temperature: Callable[[ClassStatistics], float] = lambda statistics: 1 / 16
 
 
 def euclidean(features: np.ndarray, prototypes: np.ndarray, counts: np.ndarray, center: np.ndarray) -> np.ndarray:
@@ -60,8 +63,18 @@ def whitening(statistics: ClassStatistics) -> np.ndarray | None:
     return whitener(shrink(covariance, amount))
 
 
+def euclidean_temperature(statistics: ClassStatistics) -> float:
+    """Return 2 v: for round classes of variance v in each direction the posterior is softmax(-||x - mu||^2 / 2 v)."""
+    return 2 * float(statistics.squares.sum()) / statistics.total / statistics.width or 1.0
+
+
+def mahalanobis_temperature(statistics: ClassStatistics) -> float:
+    """Return 2: the log-density of a whitened Gaussian is -||x - mu||^2 / 2."""
+    return 2.0
+
+
 METRICS: dict[str, Metric] = {
-    "mahalanobis": Metric(mahalanobis, whitening),
-    "euclidean": Metric(euclidean),
+    "mahalanobis": Metric(mahalanobis, whitening, mahalanobis_temperature),
+    "euclidean": Metric(euclidean, spread_temperature=euclidean_temperature),
     "cosine": Metric(cosine),
 }

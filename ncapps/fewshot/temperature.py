@@ -1,4 +1,4 @@
-"""The temperature that turns prototype scores into probabilities, fitted by leaving each known image out."""
+"""The temperature that turns prototype scores into probabilities, fitted on left-out or held-out known images."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
-
-from ncapps.statistics import ClassStatistics
 
 Score = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """(features, prototypes, images a prototype, centre) -> scores, as in `ncapps.fewshot.metrics.Metric`."""
@@ -44,14 +42,3 @@ def fit_temperature(scores: np.ndarray, codes: np.ndarray) -> float:
 
     found = minimize_scalar(loss, bounds=(-8.0, 3.0), method="bounded")
     return scale * float(np.exp(found.x))  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def spread_temperature(metric: str, statistics: ClassStatistics) -> float:
-    """Return a temperature from statistics alone, for want of images to leave out."""
-    if metric == "mahalanobis":
-        # The log-density of a whitened Gaussian is -||x - mu||^2 / 2.
-        return 2.0
-    if metric == "euclidean":
-        # For round classes of variance v in each direction the posterior is softmax(-||x - mu||^2 / 2 v).
-        return 2 * float(statistics.squares.sum()) / statistics.total / statistics.width or 1.0
-    return 1 / 16

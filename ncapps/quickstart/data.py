@@ -23,7 +23,7 @@ class DigitsTask:
     train: ImageSource
     """60 % of the digits 0 to 7: what the network is trained on."""
     calibration: ImageSource
-    """20 % of them: threshold and nothing else."""
+    """20 % of them: watched in training, they set threshold and temperature; the prototypes take them in last."""
     test: ImageSource
     """20 % of them: for reporting alone."""
     added: ImageSource
@@ -41,10 +41,8 @@ def digits_task(seed: int = 0) -> DigitsTask:
     known = digits.select(np.flatnonzero(np.isin(labels, KNOWN)))
     train, calibration, test = (known.select(part) for part in split_by_class(known.labels, (0.6, 0.2, 0.2), seed))
     added = digits.select(np.flatnonzero(np.isin(labels, ADDED)))
-    random, rows = (
-        np.random.default_rng(seed),
-        {digit: np.flatnonzero(labels[np.isin(labels, ADDED)] == digit) for digit in ADDED},
-    )
+    random = np.random.default_rng(seed)
+    rows = {digit: np.flatnonzero(np.asarray(added.labels) == digit) for digit in ADDED}
     shots = tuple(
         {digit: np.sort(random.choice(rows[digit], SHOTS, replace=False)) for digit in ADDED} for _ in range(DRAWS)
     )

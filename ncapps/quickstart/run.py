@@ -100,7 +100,7 @@ def run_quickstart(
         labels=np.asarray(views.test.labels),
         added_features=views.added.values,
         added_labels=np.asarray(views.added.labels),
-        unknown_features=np.concatenate([view.values for name, view in views.unknown.items() if "digits" not in name]),
+        unknown_features=np.concatenate([view.values for view in views.unknown.values() if view is not views.added]),
         vertices=SimplexETF.fit(stats.means).points,
         scores=before["scores"],
         threshold=recognizer.detector.offset_,

@@ -29,7 +29,10 @@ class Views:
         self.test: Features = extractor.extract(task.test)
         self.added: Features = extractor.extract(task.added)
         self.shots = task.shots
-        self.unknown = {name: extractor.extract(source) for name, source in task.unknown.items()}
+        self.unknown = {
+            name: self.added if source is task.added else extractor.extract(source)
+            for name, source in task.unknown.items()
+        }
         self.n_calibration = len(task.calibration)
 
 
@@ -64,7 +67,7 @@ def add_digits(recognizer: Recognizer, views: Views) -> dict[str, Any]:
     names = recognizer.classes
     known, added = (np.asarray([draw[part] for draw in draws]) for part in ("known", "added"))
     refused = recognizer.detector.predict(views.added.values[first["rest"]]) == -1
-    undone = _undo(recognizer)
+    undone = _hash_without_added(recognizer)
     return {
         "accuracy_known": float(known.mean()),
         "accuracy_added": float(added.mean()),
@@ -98,7 +101,7 @@ def _one_draw(recognizer: Recognizer, views: Views, shots: dict[int, np.ndarray]
     }
 
 
-def _undo(recognizer: Recognizer) -> str:
+def _hash_without_added(recognizer: Recognizer) -> str:
     """Take the added digits out of a copy again and return its state hash."""
     twin = type(recognizer.classifier).restore(*recognizer.classifier.state())
     for digit in ADDED:
@@ -143,7 +146,7 @@ def round_trip(recognizer: Recognizer, task: DigitsTask, folder: str | Path | No
         recognizer.save(path)
         loaded = Recognizer.load(path, precision="float32", progress=False)
     shown = {"known": (task.test, 6), "added": (_unseen(task), 4)}
-    shown |= {name: (source, 3) for name, source in task.unknown.items() if "digits" not in name}
+    shown |= {name: (source, 3) for name, source in task.unknown.items() if source is not task.added}
     images, captions, marks = [], [], []
     for kind, (source, count) in shown.items():
         chosen = np.linspace(0, len(source) - 1, count).astype(int)

@@ -12,16 +12,15 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from ncapps.errors import InputError
 from ncapps.report.canvas import house_style, new_figure, say_in_the_middle, to_svg
-from ncapps.report.palette import ADDED, KNOWN, MUTED
+from ncapps.report.palette import ACCENT, ADDED, KNOWN, MUTED
 
-_ACCENT = "#D55E00"
 # (title, what it means, ((field, label, colour), ...), log axis, share)
 _PANELS = (
     ("Loss", "how wrong the network is", (("loss", "", KNOWN),), True, False),
     (
         "Accuracy",
         "share of images named right",
-        (("train_accuracy", "training images", KNOWN), ("val_accuracy", "new images", _ACCENT)),
+        (("train_accuracy", "training images", KNOWN), ("val_accuracy", "new images", ACCENT)),
         False,
         True,
     ),
@@ -29,7 +28,7 @@ _PANELS = (
     (
         "NC2",
         "distance from a regular simplex",
-        (("nc2_equinorm", "unequal lengths", KNOWN), ("nc2_equiangularity", "unequal angles", _ACCENT)),
+        (("nc2_equinorm", "unequal lengths", KNOWN), ("nc2_equiangularity", "unequal angles", ACCENT)),
         True,
         False,
     ),

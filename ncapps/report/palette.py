@@ -12,7 +12,8 @@ FAINT = "#d9dee5"
 KNOWN = "#0072B2"
 ADDED = "#009E73"
 UNKNOWN = "#8a6f5a"
-WRONG = "#D55E00"
+ACCENT = "#D55E00"
+WRONG = ACCENT
 
 # The yellow of the original is darkened, because its dots vanish on white.
 _CLASSES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#C4AE00", "#4A4F57")

@@ -42,7 +42,7 @@ def quickstart_page(run: Any) -> Page:
         If a headline figure is missing from `results`, or a picture's data is not what it has to be.
     """
     page = Page(
-        "One network, four jobs",
+        "One network, three more jobs",
         "A small network learned the handwritten digits 0 to 7 until it collapsed: every image of a digit now lands "
         "near one point. That order was then put to work, without training anything again, to learn two new digits "
         "from five images each, to say “unknown”, and to make the network smaller.",
@@ -204,7 +204,7 @@ def _pruning(page: Page, run: Any) -> Page:
     )
     return page.with_section(
         "Half the work",
-        "Many neurons carry nothing that tells the digits apart. They are taken out, and what is left is adjusted in "
+        "Many neurons say what others can say as well. They are taken out, and what is left is adjusted in "
         "one step from a few hundred images: no retraining.",
         figures=(picture,),
         tables=(pruning_table(run.results),),

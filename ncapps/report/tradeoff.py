@@ -12,9 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from ncapps.errors import InputError
 from ncapps.report.canvas import house_style, new_figure, to_svg
 from ncapps.report.checks import as_point
-from ncapps.report.palette import INK, KNOWN, MUTED
-
-_ACCENT = "#D55E00"
+from ncapps.report.palette import ACCENT, INK, KNOWN, MUTED
 
 
 def plot_tradeoff(points: Iterable[Any], chosen: Any, dense: Any) -> str:
@@ -54,7 +52,7 @@ def tradeoff_figure(points: Iterable[Any], chosen: Any, dense: Any) -> Figure:
         axes = figure.add_subplot()
         axes.plot(*zip(*everything, strict=True), color=KNOWN, marker="o", markersize=5.5)
         _mark(axes, marked[1], "before pruning", INK)
-        _mark(axes, marked[0], "chosen", _ACCENT)
+        _mark(axes, marked[0], "chosen", ACCENT)
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         low, high = min(a for _, a in everything), max(a for _, a in everything)

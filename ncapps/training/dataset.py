@@ -20,7 +20,7 @@ from ncapps.features.decode import UnreadableImage
 from ncapps.features.images import ImageSource, open_images
 from ncapps.features.preprocessing import Preprocessing
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 MEMORY_LIMIT = 4 * 2**30
 """Bytes of pixels that are kept in memory; more go to a temporary file that the system pages in as needed."""
@@ -132,7 +132,7 @@ def _decode(
             image = source.read(index)
         except UnreadableImage as error:
             skipped.append((source.keys[index], error.reason))
-            logger.warning("%s: %s is left out: %s", source.name, source.keys[index], error.reason)
+            _logger.warning("%s: %s is left out: %s", source.name, source.keys[index], error.reason)
             continue
         pixels[len(kept)] = torch.from_numpy(preprocessing.pixels(image).copy())
         kept.append(index)
@@ -147,6 +147,6 @@ def _room(shape: tuple[int, ...]) -> Tensor:
         return torch.empty(shape, dtype=torch.uint8)
     with tempfile.TemporaryDirectory(prefix="ncapps-") as folder:
         # The mapping outlives the file's name, so nothing is left behind, however the run ends.
-        logger.info("%.1f GiB of pixels are kept in a temporary file", size / 2**30)
+        _logger.info("%.1f GiB of pixels are kept in a temporary file", size / 2**30)
         flat = torch.from_file(str(Path(folder) / "pixels"), shared=True, size=size, dtype=torch.uint8)
     return flat.view(shape)

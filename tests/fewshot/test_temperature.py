@@ -3,7 +3,7 @@ import pytest
 from scipy.special import log_softmax
 
 from ncapps.fewshot.metrics import METRICS
-from ncapps.fewshot.temperature import fit_temperature, left_out_scores, spread_temperature
+from ncapps.fewshot.temperature import fit_temperature, left_out_scores
 from ncapps.statistics import ClassStatistics
 
 
@@ -56,6 +56,6 @@ def test_scaled_scores_scale_the_temperature():
 
 def test_round_classes_get_twice_their_variance():
     X = 3.0 * np.random.default_rng(3).standard_normal((4000, 5))
-    found = spread_temperature("euclidean", ClassStatistics.from_features(X, np.zeros(4000, int)))
+    found = METRICS["euclidean"].spread_temperature(ClassStatistics.from_features(X, np.zeros(4000, int)))
     assert found == pytest.approx(18, rel=0.05)
-    assert spread_temperature("mahalanobis", ClassStatistics.from_features(X, np.zeros(4000, int))) == 2.0
+    assert METRICS["mahalanobis"].spread_temperature(ClassStatistics.from_features(X, np.zeros(4000, int))) == 2.0
