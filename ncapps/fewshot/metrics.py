@@ -11,9 +11,6 @@ from ncapps.covariance import oas_amount, shrink, whitener
 from ncapps.prototypes import cosine_scores, euclidean_scores, squared_distances
 from ncapps.statistics import ClassStatistics
 
-FEW_SHOT_WIDTH = 3.0
-"""A prototype of n images has 1 + 3 / n times the spread: chosen on digits, with other digits than 8 and 9 hidden."""
-
 
 @dataclass(frozen=True)
 class Metric:
@@ -49,18 +46,26 @@ def cosine(features: np.ndarray, prototypes: np.ndarray, counts: np.ndarray, cen
 
 
 def mahalanobis(features: np.ndarray, prototypes: np.ndarray, counts: np.ndarray, center: np.ndarray) -> np.ndarray:
-    """-||x - mu_c||^2 / (1 + 3 / n_c) in whitened coordinates: a mean of few images is itself uncertain."""
-    return -squared_distances(features, prototypes, center) / (1 + FEW_SHOT_WIDTH / counts)
+    """1 / n_c - ||x - mu_c||^2 in whitened coordinates whose unit is a class's own mean squared distance.
+
+    A mean of n images lies 1 / n of that unit further from all images, for it is itself uncertain. That is added back,
+    not divided by: where all distances are large and alike, a quotient would hand every image to the new class.
+    """
+    return 1 / counts - squared_distances(features, prototypes, center)
 
 
 def whitening(statistics: ClassStatistics) -> np.ndarray | None:
-    """Return the whitener of the within-class covariance, shrunk by OAS; None where no class has any spread."""
+    """Return the whitener of the within-class covariance, shrunk by OAS, scaled so that images lie 1 from their mean.
+
+    That is the root mean square over the fitted images; None where no class has any spread.
+    """
     covariance = statistics.within_covariance
     if not np.trace(covariance) > 0:
         return None
     # Collapsed features span few directions; without a floor the whitener would blow up rounding in all others.
     amount = max(oas_amount(covariance, statistics.total), 1e-6)
-    return whitener(shrink(covariance, amount))
+    matrix = whitener(shrink(covariance, amount))
+    return matrix / np.sqrt(np.einsum("ij,ji->", matrix @ covariance, matrix))
 
 
 def euclidean_temperature(statistics: ClassStatistics) -> float:
@@ -69,8 +74,8 @@ def euclidean_temperature(statistics: ClassStatistics) -> float:
 
 
 def mahalanobis_temperature(statistics: ClassStatistics) -> float:
-    """Return 2: the log-density of a whitened Gaussian is -||x - mu||^2 / 2."""
-    return 2.0
+    """Return 2 / width: -||x - mu||^2 / 2 is a white Gaussian's log-density, and its images lie sqrt(width) away."""
+    return 2 / statistics.width
 
 
 METRICS: dict[str, Metric] = {

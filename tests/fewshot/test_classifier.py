@@ -228,3 +228,22 @@ def test_a_temperature_from_held_out_images_has_the_least_loss_there():
         classifier.calibrate_temperature(X[:1], ["kiwi"])
     with pytest.raises(InputError, match="must be above 0, or 'auto', but 'hot' came"):
         PrototypeClassifier(temperature="hot").fit(X, y)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("shots", [1, 5])
+def test_adding_a_class_hardly_costs_the_known_ones_on_wide_features_that_are_not_collapsed(metric, shots):
+    random = np.random.default_rng(0)
+    centers, width = 0.35 * random.standard_normal((6, 600)), 600
+
+    def draw(name, count):
+        return centers[name] + random.standard_normal((count, width))
+
+    classifier = PrototypeClassifier(metric=metric).fit(
+        np.concatenate([draw(c, 60) for c in range(5)]), np.repeat(np.arange(5), 60)
+    )
+    X, y = np.concatenate([draw(c, 100) for c in range(5)]), np.repeat(np.arange(5), 100)
+    before = classifier.score(X, y)
+    classifier.add_class(5, draw(5, shots))
+    assert before > 0.9
+    assert classifier.score(X, y) > before - 0.05

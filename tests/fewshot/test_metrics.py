@@ -40,13 +40,22 @@ def test_mahalanobis_is_the_tied_gaussian_written_out():
     scores = mahalanobis(X @ W, stats.means @ W, stats.counts, stats.center @ W)
     inverse = np.linalg.inv(shrink(stats.within_covariance, oas_amount(stats.within_covariance, 300)))
     gap = X[:, None] - stats.means
-    assert np.allclose(scores, -np.einsum("ncd,de,nce->nc", gap, inverse, gap) / 1.03)
+    distances = np.einsum("ncd,de,nce->nc", gap, inverse, gap)
+    unit = distances[np.arange(300), y].mean()
+    assert np.allclose(scores, 0.01 - distances / unit)
 
 
 def test_a_mean_of_few_images_is_given_more_room():
     prototypes, query = np.array([[0.0], [2.0]]), np.array([[1.0]])
     scores = mahalanobis(query, prototypes, np.array([1000, 5]), np.zeros(1))[0]
-    assert scores[1] > scores[0]
+    assert scores[1] - scores[0] == pytest.approx(1 / 5 - 1 / 1000)
+
+
+def test_in_whitened_coordinates_images_lie_one_from_their_mean():
+    random = np.random.default_rng(4)
+    X, y = random.standard_normal((200, 6)) * np.arange(1, 7), np.arange(200) // 50
+    stats = ClassStatistics.from_features(X, y)
+    assert np.mean(np.sum(((X - stats.means[y]) @ whitening(stats)) ** 2, axis=1)) == pytest.approx(1)
 
 
 def test_classes_without_any_spread_are_not_whitened():
