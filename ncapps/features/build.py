@@ -124,6 +124,12 @@ def _create(spec: BackboneSpec, kwargs: dict[str, Any], seed: int | None) -> nn.
             raise InputError(
                 f"timm cannot build {spec.name} with {kwargs} ({reason}); do the model_kwargs fit it?"
             ) from error
+        except OSError as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(
+                f"the weights of {spec.name} could not be fetched ({reason}); is there a network? "
+                "or give them as a file: checkpoint=FILE, --checkpoint FILE"
+            ) from None
         if spec.small_stem:
             use_small_stem(model)
     return model

@@ -189,3 +189,12 @@ def test_preprocessing_can_be_overridden():
     assert Backbone("test_resnet", pretrained=False, preprocessing=whole).preprocessing is whole
     with pytest.raises(InputError, match="preprocessing knows size, mean"):
         Backbone("test_resnet", pretrained=False, preprocessing={"wide": 3})
+
+
+def test_weights_that_cannot_be_fetched_are_one_line(monkeypatch):
+    def unreachable(*args, **kwargs):
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("timm.create_model", unreachable)
+    with pytest.raises(InputError, match="weights of resnet18.a1_in1k could not be fetched .*is there a network"):
+        Backbone("resnet18.a1_in1k", download=True)
