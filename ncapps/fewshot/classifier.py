@@ -120,11 +120,10 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         Unlike `add_class` this moves the centre of the fitted classes; the temperature stays until the next `fit`.
         `classes` is there for scikit-learn's sake: names may come in any call, so it is not needed.
         """
-        X = as_features(X)
+        X = as_features(X, getattr(self, "n_features_in_", None), "this classifier")
         y = as_labels(y, len(X))
         if not hasattr(self, "statistics_"):
             return self.fit(X, y)
-        self._check_width(X)
         sorted_names(self.classes_, np.unique(y))
         late = np.isin(y, np.asarray(sorted(self.added_))) if self.added_ else np.zeros(len(y), dtype=bool)
         added = dict(self.added_)
@@ -291,6 +290,3 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         if self.metric not in METRICS:
             raise InputError(f"metric {self.metric!r} is not known; choose one of {', '.join(METRICS)}")
         return METRICS[self.metric]
-
-    def _check_width(self, X: np.ndarray) -> None:
-        as_features(X, self.n_features_in_, "this classifier")
