@@ -37,18 +37,32 @@ def threshold(calibration: np.ndarray, reject_rate: float) -> float:
     return float(np.partition(check_scores(calibration, "calibration scores"), rank - 1)[rank - 1])
 
 
+def benjamini_hochberg(p_values: np.ndarray, rate: float) -> np.ndarray:
+    """Return which hypotheses are rejected, shape (images,), so that of these at most `rate` are true on average.
+
+    The largest k with p_(k) <= k rate / n, and all p-values up to it (Benjamini and Hochberg 1995, eq. 1).
+
+    Raises
+    ------
+    InputError
+        If the rate is outside 0..1.
+    """
+    p_values = np.asarray(p_values, dtype=np.float64)
+    check_rate(rate, "the false-discovery rate is the share of the images called unknown that may be known")
+    ordered = np.sort(p_values)
+    passed = np.flatnonzero(ordered <= np.arange(1, len(ordered) + 1) * rate / max(len(ordered), 1))
+    return p_values <= ordered[passed[-1]] if len(passed) else np.zeros(len(p_values), dtype=bool)
+
+
 def images_needed(reject_rate: float) -> int:
     """Return the fewest calibration images that can hold a false-alarm rate."""
     return math.ceil(1 / reject_rate - 1 - 1e-9)
 
 
-def check_rate(reject_rate: float) -> None:
+def check_rate(rate: float, meaning: str = "reject_rate is the share of known images that may be refused") -> None:
     """Raise InputError unless 0 < rate < 1."""
-    if not 0 < reject_rate < 1:
-        raise InputError(
-            f"reject_rate is the share of known images that may be refused, between 0 and 1, but {reject_rate} came; "
-            "write 0.05 for 5 %"
-        )
+    if not 0 < rate < 1:
+        raise InputError(f"{meaning}, between 0 and 1, but {rate} came; write 0.05 for 5 %")
 
 
 def false_alarm_band(n_calibration: int, n_images: int, reject_rate: float, level: float = 0.95) -> tuple[float, float]:

@@ -55,13 +55,18 @@ def save(
     write_atomically(path, lambda temporary: temporary.write_bytes(data))
 
 
-def load(path: str | Path, kind: str, version: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def load(path: str | Path, kind: str, version: int, oldest: int = 1) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read what `save` wrote; return the arrays by name and the header.
+
+    Parameters
+    ----------
+    version, oldest : int
+        The newest and the oldest version of the format that the caller can read.
 
     Raises
     ------
     InputError
-        If the file is missing, damaged, of another kind, or of a newer version.
+        If the file is missing, damaged, of another kind, or of a version that can't be read.
     """
     header = read_header(path)
     if header.get("kind") != kind:
@@ -70,6 +75,11 @@ def load(path: str | Path, kind: str, version: int) -> tuple[dict[str, np.ndarra
         raise InputError(
             f"{path} was written in version {header['version']} of the format, this ncapps reads up to {version}; "
             "upgrade ncapps"
+        )
+    if header["version"] < oldest:
+        raise InputError(
+            f"{path} was written in version {header['version']} of the format, this ncapps reads {oldest} or later; "
+            "fit and save it again"
         )
     from safetensors import SafetensorError
     from safetensors.numpy import load_file

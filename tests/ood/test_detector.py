@@ -5,6 +5,7 @@ import torch
 from ncapps.conformal import false_alarm_band
 from ncapps.errors import InputError
 from ncapps.ood import DETECTORS
+from ncapps.ood.head_detector import HeadDetector
 from ncapps.statistics import ClassStatistics
 
 
@@ -94,7 +95,9 @@ def test_without_labels_all_is_one_class(fitted):
     detector, X, unknown = fitted
     one = type(detector)().fit(X[:50])
     assert np.isfinite(one.score_samples(unknown)).all()
-    assert one.score_samples(X[50:60]).mean() > one.score_samples(unknown).mean()
+    # The head of a single class's mean has one logit, the same for every image.
+    unlike = one.score_samples(X[50:60]).mean() - one.score_samples(unknown).mean()
+    assert unlike == 0 if isinstance(detector, HeadDetector) else unlike > 0
 
 
 def test_tensors_in_tensors_out(fitted):
