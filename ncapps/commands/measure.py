@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ncapps.commands.backbone_options import add_backbone_options, make_extractor
 from ncapps.errors import InputError
-
-if TYPE_CHECKING:
-    from ncapps.features import FeatureExtractor, Features
 
 EXAMPLE = "ncapps measure cifar10_train.zip --backbone cifar_resnet20 --checkpoint resnet20.safetensors"
 
@@ -26,12 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Measure in float32, for bfloat16 rounding is as large as a collapsed class."""
     from ncapps.collapse import measure_collapse
+    from ncapps.features.class_head import head_of_classes
 
     extractor = make_extractor(args, precision="float32")
     features = extractor.extract(args.data)
     if features.labels is None:
         raise InputError(f"{args.data} has no class names; expected one sub-folder a class, or a list with labels")
-    head = head_of_classes(extractor, features)
+    head = head_of_classes(extractor.head, extractor.classes, features.classes)
     report = measure_collapse(features.values, features.labels, head)
     data = report.as_dict()
     lines = [str(report)]
@@ -44,19 +41,3 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     lines += [f"skipped {entry.key}: {entry.reason}" for entry in features.skipped]
     data["skipped"] = [[entry.key, entry.reason] for entry in features.skipped]
     return data, "\n".join(lines)
-
-
-def head_of_classes(extractor: FeatureExtractor, features: Features) -> Any:
-    """Return the head with its rows in the order of the images' sorted class names; None where it has other classes.
-
-    A head without class names fits if it has as many rows as the images have classes.
-    """
-    head, classes = extractor.head, features.classes
-    if head is None or head.weight is None:
-        return None
-    if extractor.classes is None:
-        return head if len(head.weight) == len(classes) else None
-    if set(extractor.classes) != set(classes):
-        return None
-    order = [extractor.classes.index(name) for name in classes]  # type: ignore[arg-type]
-    return SimpleNamespace(weight=head.weight[order], bias=None if head.bias is None else head.bias[order])
