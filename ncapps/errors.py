@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The command line prints it as one line and exits with status 2; anything else that escapes is a defect of ncapps.
     """
+
+
+class InputTypeError(InputError, TypeError):
+    """Bad input of a kind that can't be read at all; a TypeError too, which scikit-learn's checks look for."""
