@@ -14,7 +14,7 @@ import numpy as np
 
 from ncapps.benchmarks.ood_settings import KnownSettings, NetworkSettings, OODSettings, TaskSettings, UnknownSettings
 from ncapps.benchmarks.openood import OPENOOD, open_openood
-from ncapps.benchmarks.pruning import reporting_positions
+from ncapps.benchmarks.pruning import draw_evenly, reporting_positions
 from ncapps.errors import InputError
 from ncapps.features import Backbone, FeatureExtractor, Features, ImageSource, build_model, open_images, split_by_class
 from ncapps.features.array_source import ArraySource
@@ -85,13 +85,14 @@ def open_task(task: TaskSettings, settings: OODSettings) -> TaskSources:
         found = open_openood(task.openood, settings.root)
         groups = {**dict.fromkeys(found.near, "near"), **dict.fromkeys(found.far, "far")}
         unknown: dict[str, ImageSource] = {**found.near, **found.far}
-        return TaskSources(fit=found.train, validation=found.val, report=found.test, unknown=unknown, groups=groups)
+        fit = _at_most(found.train, settings)
+        return TaskSources(fit=fit, validation=found.val, report=found.test, unknown=unknown, groups=groups)
     if task.known is None:
         raise InputError(f"task {task.name} names no known images")
     data = Path(settings.data)
     fit, validation, report = _open_known(task.known, data, settings.seed)
     return TaskSources(
-        fit=fit,
+        fit=_at_most(fit, settings),
         validation=validation,
         report=report,
         unknown={one.name: _open_unknown(one, data, settings.seed) for one in task.unknown},
@@ -160,6 +161,13 @@ def _open_known(known: KnownSettings, data: Path, seed: int) -> tuple[ImageSourc
         raise InputError(f"{known.report} must hold images of the classes of {known.fit}, in folders of their names")
     rows = reporting_positions(data / known.report, held_out.keys, for_choices=known.validation, most=len(held_out))
     return source, held_out.select(np.setdiff1d(np.arange(len(held_out)), rows)), held_out.select(np.sort(rows))
+
+
+def _at_most(source: ImageSource, settings: OODSettings) -> ImageSource:
+    if not settings.fit_images or len(source) <= settings.fit_images or source.labels is None:
+        return source
+    codes = np.unique(np.asarray(source.labels), return_inverse=True)[1]
+    return source.select(np.sort(draw_evenly(codes, settings.fit_images, np.random.default_rng(settings.seed))))
 
 
 def _open_unknown(unknown: UnknownSettings, data: Path, seed: int) -> ImageSource:

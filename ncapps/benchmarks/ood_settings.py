@@ -138,10 +138,12 @@ class OODSettings:
         Names in `ncapps.ood.DETECTORS`; all of them when empty.
     detector_settings : dict
         Arguments of a detector, by its name.
+    fit_images : int
+        The most known images to fit on, as many of each class; 0 for all.
     reject_rates : tuple of float
         False-alarm rates to calibrate to.
     resamples, seed : int
-        Of the bootstrap; the seed also splits images by class and draws noise.
+        Of the bootstrap; the seed also splits images by class, draws those to fit on, and noise.
     level : float
         What the bootstrap's intervals hold of its resamples.
     """
@@ -153,6 +155,7 @@ class OODSettings:
     subject: str = "etf"
     detectors: list[str] = field(default_factory=list)
     detector_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fit_images: int = 0
     reject_rates: tuple[float, ...] = (0.01, 0.05, 0.1)
     resamples: int = 1000
     seed: int = 0

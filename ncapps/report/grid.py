@@ -47,7 +47,8 @@ class Grid(Table):
         """Return the table as HTML with a header cell for each column and row."""
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
         head = "".join(
-            f'<th scope="col"{_RIGHT if place else ""}>{escape(name)}</th>' for place, name in enumerate(self.columns)
+            f'<th scope="col" style="{_TIGHT}; text-align: {"right" if place else "left"}">{escape(name)}</th>'
+            for place, name in enumerate(self.columns)
         )
         body = "".join(self._row(row) for row in self.cells)
         return (
@@ -67,4 +68,3 @@ class Grid(Table):
 
 
 _TIGHT = "padding: 0.4rem 1.1rem"
-_RIGHT = f' style="{_TIGHT}; text-align: right"'

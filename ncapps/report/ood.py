@@ -32,7 +32,7 @@ def ood_page(results: Any) -> Page:
         footer="The same figures, ready for programs, are in results.json and results.csv beside this page.",
     ).with_tiles(*_tiles(results.networks, subject))
     for result in results.networks:
-        page = _network(page, result, subject)
+        page = _network(page, result, subject, results.settings.level)
     return _provenance(page, results)
 
 
@@ -49,7 +49,7 @@ def _tiles(networks: Any, subject: str) -> Iterator[Tile]:
             )
 
 
-def _network(page: Page, result: Any, subject: str) -> Page:
+def _network(page: Page, result: Any, subject: str, level: float) -> Page:
     evaluation, counts = result.evaluation, result.provenance["sets"]
     right = "" if evaluation.accuracy is None else f" The network names {evaluation.accuracy:.2%} of them right."
     known = (
@@ -69,8 +69,8 @@ def _network(page: Page, result: Any, subject: str) -> Page:
     return page.with_section(
         f"{result.task}, {result.network}",
         known,
-        "A group's figure is the plain mean over its sets. Brackets hold 95 of 100 bootstrap resamples; a lead is "
-        "taken on the same resampled images for both detectors.",
+        f"A group's figure is the plain mean over its sets. Brackets hold {level:.0%} of the bootstrap's resamples; a "
+        "lead is taken on the same resampled images for both detectors.",
         figures=tuple(_figures(evaluation, subject)),
         tables=tuple(table for table in tables if not isinstance(table, Grid) or table.cells),
     )

@@ -86,6 +86,14 @@ def test_without_reporting_images_the_known_ones_are_split_by_class(settings):
     assert other.report.keys != sources.report.keys
 
 
+def test_the_images_to_fit_on_can_be_drawn_evenly(settings):
+    few = open_task(settings.tasks[0], replace(settings, fit_images=9)).fit
+    assert [few.labels.count(name) for name in ("bird", "cat", "dog")] == [3, 3, 3]
+    assert open_task(settings.tasks[0], replace(settings, fit_images=9)).fit.keys == few.keys
+    assert open_task(settings.tasks[0], replace(settings, fit_images=9, seed=2)).fit.keys != few.keys
+    assert len(open_task(settings.tasks[0], replace(settings, fit_images=18)).fit) == 18
+
+
 def test_noise_is_drawn_from_the_seed(settings):
     task = with_unknown(settings, images="noise", listed_in="")
     first, again = (open_task(task, settings).unknown["tin"] for _ in range(2))
