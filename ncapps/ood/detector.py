@@ -39,6 +39,8 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
 
     per_class: ClassVar[tuple[str, ...]] = ()
     """The learned arrays that have one row a class; a detector with none can't take in a class."""
+    offset_images: ClassVar[int | None] = None
+    """The most fitted images that the first threshold is taken from, for detectors that score slowly."""
 
     def fit(self, X: Any, y: Any = None, head: Any = None, X_val: Any = None) -> Self:
         """Fit to features of known images, shape (images, feature width).
@@ -62,6 +64,8 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
         if X_val is not None:
             X_val = as_features(X_val, X.shape[1], "the head and X", min_rows=1)
         self._begin(X.shape[1], self._fit(X, y, head, X_val))
+        if self.offset_images is not None and len(X) > self.offset_images:
+            X = X[np.linspace(0, len(X) - 1, self.offset_images).astype(np.int64)]
         self.decision_ = Decision(offset=float(np.quantile(self._scores(self.learned_, X), 0.05)))
         return self
 
@@ -265,9 +269,10 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
 
     def _calibrated(self) -> Decision:
         self._learned()
-        if not len(self.decision_.scores):
+        decision = self.decision_
+        if not len(decision.scores):
             raise InputError("p-values need held-out known images: call calibrate(X_held_out, reject_rate=0.05) first")
-        return self.decision_
+        return decision
 
     def _check(self, X: Any) -> np.ndarray:
         self._learned()
