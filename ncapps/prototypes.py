@@ -8,7 +8,7 @@ import numpy as np
 def unit_rows(matrix: np.ndarray) -> np.ndarray:
     """Divide each row by its length; a zero row stays zero."""
     length = np.linalg.norm(matrix, axis=-1, keepdims=True)
-    return np.divide(matrix, length, out=np.zeros_like(matrix), where=length > 0)
+    return matrix / np.where(length > 0, length, 1.0)
 
 
 def squared_distances(features: np.ndarray, prototypes: np.ndarray, origin: np.ndarray | None = None) -> np.ndarray:

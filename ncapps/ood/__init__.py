@@ -3,9 +3,17 @@
 from ncapps.ood.detector import Detector as Detector
 from ncapps.ood.energy import Energy as Energy
 from ncapps.ood.etf import ETFDetector as ETFDetector
+from ncapps.ood.fdbd import FDBD as FDBD
 from ncapps.ood.knn import KNN as KNN
 from ncapps.ood.mds import MDS as MDS
+from ncapps.ood.mds_plus_plus import MDSPlusPlus as MDSPlusPlus
+from ncapps.ood.nci import NCI as NCI
+from ncapps.ood.neco import NECO as NECO
 from ncapps.ood.nn_guide import NNGuide as NNGuide
+from ncapps.ood.residual import Residual as Residual
+from ncapps.ood.rmds import RMDS as RMDS
+from ncapps.ood.rmds_plus_plus import RMDSPlusPlus as RMDSPlusPlus
+from ncapps.ood.she import SHE as SHE
 
 DETECTORS: dict[str, type[Detector]] = {
     "etf": ETFDetector,
@@ -13,5 +21,13 @@ DETECTORS: dict[str, type[Detector]] = {
     "energy": Energy,
     "knn": KNN,
     "nn_guide": NNGuide,
+    "rmds": RMDS,
+    "mds++": MDSPlusPlus,
+    "rmds++": RMDSPlusPlus,
+    "residual": Residual,
+    "she": SHE,
+    "neco": NECO,
+    "nci": NCI,
+    "fdbd": FDBD,
 }
 """Every detector by the name that it has in YAML files and in reports."""
