@@ -14,7 +14,7 @@ _KINDS = ("flat", "hnsw", "ivfpq")
 _FLAT_UP_TO = 100_000
 _HNSW_UP_TO = 4_000_000
 # Links of a point in the graph, and candidates while it is built.
-_LINKS, _BUILD_WIDTH = 32, 200
+_LINKS, _BUILD_WIDTH = 32, 80
 # A product quantizer learns 256 code words, and FAISS wants 39 points for each.
 _FEWEST_FOR_CODES = 256 * 39
 # A word stands for so many dimensions or more, at most 64 words a point; more rounds of k-means gain next to nothing.

@@ -12,7 +12,7 @@ from ncapps.errors import InputError
 from ncapps.ood.faiss_indexes import choose_kind, empty_index, load_faiss, using_threads
 
 # The fewest candidates of a search in the graph.
-_SEARCH_WIDTH = 256
+_SEARCH_WIDTH = 128
 _RECALL_SAMPLE, _RECALL_AT = 200, 50
 _TRAILER = struct.Struct("<8sd")
 
