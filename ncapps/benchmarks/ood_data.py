@@ -104,7 +104,10 @@ def extract_task(
     task: TaskSettings, network: NetworkSettings, sources: TaskSources, settings: OODSettings, *, progress: bool = True
 ) -> TaskFeatures:
     """Extract a network's features of all sets in float32, each once: what the cache holds is read from there."""
-    extractor = FeatureExtractor(make_backbone(task, network, settings), precision="float32", progress=progress)
+    # Compiled code rounds otherwise, and only long jobs are compiled: a benchmark's features shall not depend on that.
+    extractor = FeatureExtractor(
+        make_backbone(task, network, settings), precision="float32", compile=False, progress=progress
+    )
     cache, images = Path(settings.cache), {}
 
     def extracted(name: str, source: ImageSource) -> Features:
