@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import functools
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +12,15 @@ from threadpoolctl import ThreadpoolController
 
 from ncapps.arrays import Label, as_labels, as_matrix, check_finite, sorted_names
 from ncapps.errors import InputError
+from ncapps.threads import map_in_threads
 
 # Rows of one matrix product, and of one step of the element-wise work before it: with 512 columns a step stays inside
 # a core's own cache, and a product of 2,048 rows is as fast as a longer one.
 _PRODUCT, _STEP = 2048, 256
 # Rows that are sorted by class together, and after which the class means used as pivots are renewed.
 _BLOCK = 65_536
-# Parts of one product each: fewer are not worth starting threads; each thread in hand holds one part and its product.
-_WORTH_THREADS, _MOST_THREADS = 4, 8
-_LIMIT = threading.Lock()
+# Parts of one product each: fewer are not worth starting threads.
+_WORTH_THREADS = 4
 
 
 class MomentAccumulator:
@@ -67,7 +64,7 @@ class MomentAccumulator:
     def _add(self, features: np.ndarray, codes: np.ndarray, order: np.ndarray) -> None:
         parts = [order[start : start + _PRODUCT] for start in range(0, len(order), _PRODUCT)]
         blas = self._blas if len(parts) >= _WORTH_THREADS else None
-        for part in _in_threads(lambda part: _summarise(features, part, codes[part], self._means), parts, blas):
+        for part in map_in_threads(lambda part: _summarise(features, part, codes[part], self._means), parts, blas):
             self._scatter += part.scatter
             self._fresh_sums[part.classes] += part.sums
             self._squares[part.classes] += part.squares
@@ -159,29 +156,6 @@ def _summarise(features: np.ndarray, chosen: np.ndarray, codes: np.ndarray, mean
         sums=sums,
         squares=np.add.reduceat(squares, starts),
     )
-
-
-def _in_threads(
-    summarise: Callable[[np.ndarray], _Part], parts: list[np.ndarray], blas: ThreadpoolController | None
-) -> Iterator[_Part]:
-    """Yield `summarise(part)` in order, so that the sums come out the same whatever the number of threads.
-
-    Only the matrix product of a part would use all cores. Each thread therefore takes parts of its own, with one BLAS
-    thread: measured on two cores, that is 1.7 times as fast.
-    """
-    threads = min(_MOST_THREADS, max((found["num_threads"] for found in blas.info()), default=1)) if blas else 1
-    if blas is None or threads == 1:
-        yield from map(summarise, parts)
-        return
-    # The limit is the whole process's: two passes at once would restore each other's.
-    with _LIMIT, blas.limit(limits=1), ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[_Part]] = deque()
-        for part in parts:
-            waiting.append(pool.submit(summarise, part))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def merge_means(counts: np.ndarray, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import ThreadpoolController
 
 from ncapps import conformal, persist
 from ncapps.arrays import Label, as_features, as_labels, like, native, sorted_names, unknown_class
@@ -17,10 +18,12 @@ from ncapps.errors import InputError
 from ncapps.ood.decision import Decision
 from ncapps.ood.learned import Learned
 from ncapps.ood.state import pack, unpack
+from ncapps.threads import map_in_threads
 
 _VERSION = 2
-# Rows scored together: enough for fast matrix products, few enough that (rows, classes) matrices stay small.
-_BLOCK = 4096
+# Rows scored together: enough for fast matrix products, few enough to stay near the core; and how many such blocks
+# are worth starting threads for.
+_BLOCK, _WORTH_THREADS = 1024, 8
 
 
 class Detector(OutlierMixin, BaseEstimator, ABC):
@@ -159,7 +162,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
         """
         learned = self._learned()
         self._check_growth()
-        X = as_features(X, self.n_features_in_, f"this {type(self).__name__}", min_rows=1)
+        X = as_features(X, self.n_features_in_, type(self).__name__, min_rows=1)
         name = native(name)
         if name in learned.classes:
             raise InputError(f"class {name!r} is there already; remove it first, or choose another name")
@@ -226,8 +229,8 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
         raise InputError(f"{type(self).__name__} does not compare images with classes; take one that does, such as MDS")
 
     def _class_rows(self, base: Learned, X: np.ndarray) -> dict[str, Any]:
-        """Return an added class's row of each of the arrays `per_class`."""
-        raise NotImplementedError
+        """Return an added class's row of each of the arrays `per_class`; a detector that names none needs none."""
+        return {}
 
     def _with_classes(self, base: Learned, added: Mapping[Label, np.ndarray]) -> Learned:
         return base.with_rows({name: self._class_rows(base, added[name]) for name in sorted(added)})
@@ -248,7 +251,9 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
     def _scores(self, learned: Learned, X: np.ndarray) -> np.ndarray:
         if len(X) <= _BLOCK:
             return self._score(learned, X)
-        return np.concatenate([self._score(learned, X[start : start + _BLOCK]) for start in range(0, len(X), _BLOCK)])
+        blocks = [X[start : start + _BLOCK] for start in range(0, len(X), _BLOCK)]
+        libraries = ThreadpoolController() if len(blocks) >= _WORTH_THREADS else None
+        return np.concatenate(list(map_in_threads(lambda block: self._score(learned, block), blocks, libraries)))
 
     def _margins(self, X: np.ndarray) -> np.ndarray:
         learned, decision = self._learned(), self.decision_
@@ -276,7 +281,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
 
     def _check(self, X: Any) -> np.ndarray:
         self._learned()
-        return as_features(X, self.n_features_in_, f"this {type(self).__name__}")
+        return as_features(X, self.n_features_in_, type(self).__name__)
 
     def _check_growth(self) -> None:
         if not self.per_class:

@@ -1,87 +1,107 @@
-"""`ETFDetector`: the distance to the nearest vertex of the simplex that the classes collapsed to."""
+"""`ETFDetector`: how far an image lies from the simplex that the classes collapsed to."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from ncapps.arrays import Label
 from ncapps.errors import InputError
-from ncapps.ood.index import VertexIndex
+from ncapps.ood.etf_fit import SOURCES, learn_etf
+from ncapps.ood.etf_growth import with_added
+from ncapps.ood.etf_score import etf_score
+from ncapps.ood.etf_terms import TERMS, etf_terms
 from ncapps.ood.learned import Learned
 from ncapps.ood.linear_head import LinearHead
 from ncapps.ood.statistics_detector import StatisticsDetector
-from ncapps.simplex import SimplexETF
+from ncapps.ood.subcentroids import subcentroids
+from ncapps.prototypes import unit_rows
 from ncapps.statistics import ClassStatistics
-
-_VERTICES = ("auto", "means", "simplex")
 
 
 class ETFDetector(StatisticsDetector):
-    """Distance to the nearest simplex vertex, in units of the vertices' distance from their centre.
+    """Evidence of the classes, angle to their simplex and energy outside its span, as one p-value-like score.
 
-    With class means mu_c, centre m = mean of mu_c and scale a = root mean square of ||mu_c - m||:
+    With class means mu_c, their centre m, the shrunk within-class covariance S, A = S^(-1/2), A' the same for unit
+    features, and vertices v_c along A (mu_c - m), the score is sum_j w_j log F_j(t_j(x)) over the terms
 
-        s(x) = -min_c ||x - v_c|| / a,    v_c = mu_c, or the vertex of the nearest simplex (Procrustes)
+        evidence    logsumexp(W x + b)                          angle    max_c cos(A (x - m), v_c)
+        direction   max_c cos(A' x, A' mu_c)                    span     ||P A x|| / ||A x||, P onto span(A mu_c)
+        neighbours  log sum_j exp(-30 ||x/||x|| - k_j||^2) over sub-centroids k_j, weighted by 2 min(NC1, 1)
 
-    Under exact collapse it holds all of angle, length and the part outside the simplex's span in one number.
+    where F_j is the logistic law that t_j follows on images drawn from N(mu_c, S): Fisher's sum of log p-values.
+    Higher = more in-distribution; 0 is the best. No unknown image and no held-out image is needed.
 
     Parameters
     ----------
-    vertices : {"auto", "means", "simplex"}
-        Where the vertices come from; "auto" takes the fitted simplex where it lies nearer to the means than the images
-        do, and the means elsewhere.
+    vertices : {"auto", "means", "head", "simplex"}
+        Where the vertices come from: class means, the head's rows, or the nearest simplex (Procrustes); "auto" takes
+        what is best aligned with the images.
+    subcentroids : int
+        Centres a class for the neighbours' term, which `fit` alone learns, since statistics do not hold them; 0 = none.
+        `partial_fit` and `merge` drop them.
+    seed : int
+        For the images drawn and for the sub-centroids.
 
     Examples
     --------
     >>> import numpy as np
-    >>> X, y = np.eye(3).repeat(4, axis=0), ["a"] * 4 + ["b"] * 4 + ["c"] * 4
-    >>> ETFDetector().fit(X, y).score_samples(np.array([[1.0, 0, 0], [0.3, 0.3, 0.4]])).round(2).tolist()
-    [-0.0, -0.9]
+    >>> noise = 0.1 * np.random.default_rng(0).standard_normal((30, 4))
+    >>> X, y = np.eye(4)[:3].repeat(10, axis=0) + noise, ["a"] * 10 + ["b"] * 10 + ["c"] * 10
+    >>> scores = ETFDetector().fit(X, y).score_samples(np.array([[1.0, 0, 0, 0], [0.3, 0.3, 0.4, 0.6]]))
+    >>> bool(scores[0] > scores[1])
+    True
     """
 
-    per_class = ("vertices",)
+    per_class = ("means", "whitened_means", "directions", "vertices", "shifts")
 
-    def __init__(self, vertices: str = "auto") -> None:
+    def __init__(self, vertices: str = "auto", subcentroids: int = 16, seed: int = 0) -> None:
         self.vertices = vertices
+        self.subcentroids = subcentroids
+        self.seed = seed
 
     @property
     def vertices_(self) -> np.ndarray:
-        """Vertex of each class, shape (classes, feature width)."""
+        """Vertices in whitened space, shape (classes, feature width); all zero where there is no simplex."""
         return self._learned()["vertices"]
 
-    def _learn(self, statistics: ClassStatistics, head: LinearHead | None) -> Learned:
-        if self.vertices not in _VERTICES:
-            raise InputError(f"vertices {self.vertices!r} is not known; choose one of {', '.join(_VERTICES)}")
-        vertices = self._place(statistics)
-        centered = statistics.means - statistics.center
-        spread = float(np.sqrt((centered**2).sum(axis=1).mean()))
-        own = float(np.sqrt(statistics.squares.sum() / statistics.total))
-        # One class, or means that coincide up to rounding, span no simplex: their images' spread is the unit then.
-        scale = spread if spread > _rounding(statistics.means) else own or 1.0
-        return Learned(arrays={"vertices": vertices, "scale": np.asarray(scale)}, classes=statistics.classes)
+    def terms(self, X: Any) -> dict[str, np.ndarray]:
+        """Return the terms behind the score by name, each of shape (images,): why an image was refused."""
+        values = etf_terms(self._learned(), self._check(X))[0]
+        return dict(zip(TERMS, values.T, strict=True))
 
-    def _place(self, statistics: ClassStatistics) -> np.ndarray:
-        means = statistics.means
-        possible = 2 <= len(means) <= means.shape[1] + 1 and np.ptp(means, axis=0).max() > _rounding(means)
-        if self.vertices == "means" or (self.vertices == "auto" and not possible):
-            return means
-        points = SimplexETF.fit(means).points
-        misplaced = ((points - means) ** 2).sum(axis=1).mean()
-        near = misplaced <= statistics.squares.sum() / statistics.total
-        return points if self.vertices == "simplex" or near else means
+    def _fit(self, X: np.ndarray, y: np.ndarray, head: Any, X_val: np.ndarray | None) -> Learned:
+        if self.subcentroids < 0:
+            raise InputError(f"subcentroids is a number of centres a class, 0 or more, but {self.subcentroids} came")
+        if not self.subcentroids:
+            return super()._fit(X, y, head, X_val)
+        statistics = ClassStatistics.from_features(X, y)
+        read = LinearHead.of(head, statistics.width)
+        codes = np.unique(y, return_inverse=True)[1]
+        learned = self._learn(statistics, read, subcentroids(unit_rows(X), codes, self.subcentroids, self.seed))
+        self.statistics_, self.head_ = statistics, read
+        return learned
 
-    def _class_rows(self, base: Learned, X: np.ndarray) -> dict[str, Any]:
-        return {"vertices": X.mean(axis=0)}
+    def _learn(
+        self, statistics: ClassStatistics, head: LinearHead | None, centres: np.ndarray | None = None
+    ) -> Learned:
+        if self.vertices not in SOURCES:
+            raise InputError(f"vertices {self.vertices!r} is not known; choose one of {', '.join(SOURCES)}")
+        if centres is None:
+            centres = np.zeros((0, statistics.width))
+        return learn_etf(statistics, head, self.vertices, centres, self.seed)
 
     def _score(self, learned: Learned, X: np.ndarray) -> np.ndarray:
-        index = learned.once("index", lambda: VertexIndex(learned["vertices"]))
-        return -index.nearest(X)[1] / learned["scale"]
+        return etf_score(learned, X)
 
     def _nearest(self, learned: Learned, X: np.ndarray) -> np.ndarray:
-        return learned.once("index", lambda: VertexIndex(learned["vertices"])).nearest(X)[0]
+        return etf_terms(learned, X)[1]
 
+    def _with_classes(self, base: Learned, added: Mapping[Label, np.ndarray]) -> Learned:
+        return with_added(base, added)
 
-def _rounding(means: np.ndarray) -> float:
-    """Return the size below which a difference of means is nothing but rounding."""
-    return 1e3 * np.finfo(np.float64).eps * float(np.abs(means).max())
+    def _without(self, base: Learned, name: Label) -> Learned:
+        head = ("weight", "bias") if base["matched"] else ()
+        return base.without(name, (*self.per_class, *head))

@@ -65,7 +65,7 @@ class StatisticsDetector(Detector):
             If the batch holds a class that `add_class` has added.
         """
         fitted = "learned_" in self.__dict__
-        X = as_features(X, self.n_features_in_ if fitted else None, f"this {type(self).__name__}", min_rows=1)
+        X = as_features(X, self.n_features_in_ if fitted else None, type(self).__name__, min_rows=1)
         y = np.zeros(len(X), dtype=np.int64) if y is None else as_labels(y, len(X))
         batch = ClassStatistics.from_features(self._prepare(X), y)
         if not fitted:

@@ -1,0 +1,48 @@
+"""The five scalars that an `ETFDetector` reads off an image; higher = more in-distribution, each."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ncapps.ood.learned import Learned
+from ncapps.ood.logits import logsumexp
+from ncapps.ood.subcentroids import neighbourhood
+from ncapps.ood.triangular import whiten
+from ncapps.prototypes import squared_distances
+
+TERMS = ("evidence", "angle", "direction", "span", "neighbours")
+
+
+def etf_terms(learned: Learned, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the terms, shape (images, 5) in the order of `TERMS`, and the row of the nearest class of each image."""
+    whitened = whiten(X, learned["whitener"])
+    closeness = _closeness(learned, whitened)
+    nearest = closeness.argmax(axis=1)
+    turned = whiten(X, learned["unit_whitener"])
+    columns = [
+        logsumexp(X @ learned["weight"].T + learned["bias"]),
+        closeness[np.arange(len(X)), nearest],
+        (turned @ learned["directions"].T).max(axis=1) / _lengths(turned),
+        _lengths(whitened @ learned["span"].T) / _lengths(whitened),
+        _neighbours(learned, X),
+    ]
+    return np.stack(columns, axis=1), nearest
+
+
+def _closeness(learned: Learned, whitened: np.ndarray) -> np.ndarray:
+    """Cosine between an image and each vertex; where the classes have no vertices, minus the distance to each mean."""
+    if not learned.once("simplex", learned["vertices"].any):
+        return -np.sqrt(squared_distances(whitened, learned["whitened_means"]))
+    offsets = whitened - learned["whitened_center"]
+    return (offsets @ learned["vertices"].T) / _lengths(offsets)[:, None]
+
+
+def _neighbours(learned: Learned, X: np.ndarray) -> np.ndarray:
+    if not len(learned["centres"]):
+        return np.zeros(len(X))
+    return neighbourhood(X / _lengths(X)[:, None], learned["centres"])
+
+
+def _lengths(X: np.ndarray) -> np.ndarray:
+    """Return the rows' lengths, next to nothing for a row of zeros: what is divided by it stays zero."""
+    return np.maximum(np.sqrt(np.vecdot(X, X)), np.finfo(np.float64).tiny)

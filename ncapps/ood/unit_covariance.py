@@ -1,0 +1,32 @@
+"""The covariance of features divided by their length, from the statistics of the features as they are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def unit_covariance(means: np.ndarray, covariance: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return the pooled covariance of f / ||f||, shape (width, width), by the delta method.
+
+    With u_c = mu_c / ||mu_c|| the derivative of f / ||f|| at mu_c is (I - u_c u_cT) / ||f||, so
+
+        S' = sum_c pi_c (I - u_c u_cT) S (I - u_c u_cT) / l_c^2,    l_c^2 = ||mu_c||^2 + tr S.
+
+    Parameters
+    ----------
+    shares : numpy.ndarray
+        pi_c, the share of the images in each class, shape (classes,).
+    """
+    norms = np.linalg.norm(means, axis=1, keepdims=True)
+    axes = np.divide(means, norms, out=np.zeros_like(means), where=norms > 0)
+    weights = shares / _lengths(means, covariance) ** 2
+    seen = axes @ covariance
+    along = np.einsum("ij,ij->i", seen, axes)
+    crossed = (axes * weights[:, None]).T @ seen
+    result = weights.sum() * covariance - crossed - crossed.T + (axes * (weights * along)[:, None]).T @ axes
+    return (result + result.T) / 2
+
+
+def _lengths(means: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    lengths = np.sqrt(np.einsum("ij,ij->i", means, means) + np.trace(covariance))
+    return np.where(lengths > 0, lengths, 1.0)
