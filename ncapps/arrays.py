@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ncapps.errors import InputError
+from ncapps.errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +52,7 @@ def as_features(
     width : int, optional
         The feature width that is expected.
     fitted_on : str
-        What the width was fixed by, for the error's text.
+        Who expects that width, for the error's text.
     min_rows : int
         The fewest rows that make sense.
     keep_float32 : bool
@@ -66,8 +66,8 @@ def as_features(
     matrix = as_matrix(values)
     if width is not None and matrix.shape[1] != width:
         raise InputError(
-            f"features have {matrix.shape[1]} columns, but {fitted_on or 'this object'} was fitted on {width}; "
-            "were they extracted with another backbone?"
+            f"X has {matrix.shape[1]} features, but {fitted_on or 'this object'} is expecting {width} features as "
+            "input; were they extracted with another backbone?"
         )
     if matrix.shape[0] < min_rows:
         raise InputError(f"{min_rows} image(s) or more are needed, but {matrix.shape[0]} came")
@@ -85,18 +85,34 @@ def as_matrix(values: Any) -> np.ndarray:
     InputError
         If there are not two dimensions, no columns, or no real numbers.
     """
+    if hasattr(values, "toarray"):
+        raise InputTypeError("features came as a sparse matrix, which is not supported; make it dense with .toarray()")
     matrix = to_numpy(values)
     if matrix.ndim != 2:
-        hint = "; one image is features[None, :]" if matrix.ndim == 1 else "; pool or flatten the maps first"
+        one = "; one image is features[None, :] (Reshape your data)"
+        hint = one if matrix.ndim == 1 else "; pool or flatten the maps first"
         raise InputError(
             f"features must be a matrix (images, feature width), but have {matrix.ndim} dimensions, "
             f"shape {tuple(matrix.shape)}{hint}"
         )
-    if matrix.dtype == object or not np.issubdtype(matrix.dtype, np.number) or np.iscomplexobj(matrix):
-        raise InputError(f"features must be real numbers, but have the type {matrix.dtype}")
+    if matrix.dtype == object:
+        matrix = _numbers(matrix)
+    if not np.issubdtype(matrix.dtype, np.number) or np.iscomplexobj(matrix):
+        hint = "; Complex data not supported" if np.iscomplexobj(matrix) else ""
+        raise InputError(f"features must be real numbers, but have the type {matrix.dtype}{hint}")
     if matrix.shape[1] == 0:
-        raise InputError(f"features have no columns: 0 feature(s) (shape={tuple(matrix.shape)}) were given")
+        raise InputError(
+            f"features have no columns: 0 feature(s) (shape={tuple(matrix.shape)}) while a minimum of 1 is required."
+        )
     return matrix
+
+
+def _numbers(matrix: np.ndarray) -> np.ndarray:
+    """Return a matrix of Python objects as float64."""
+    try:
+        return np.array([float(value) for value in matrix.flat]).reshape(matrix.shape)
+    except (TypeError, ValueError) as error:
+        raise InputTypeError(f"features must be real numbers, but have the type object: {error}") from None
 
 
 def check_finite(matrix: np.ndarray) -> None:
@@ -132,7 +148,7 @@ def as_labels(labels: Any, rows: int | None = None) -> np.ndarray:
 def _label_array(labels: Any) -> np.ndarray:
     if labels is None or isinstance(labels, (str, bytes, int, float)):
         raise InputError(f"labels must be a list, one label an image, but {labels!r} came")
-    if hasattr(labels, "dtype"):
+    if hasattr(labels, "__array__"):
         array = to_numpy(labels)
         if array.dtype != object:
             return _plain(array)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 
 from ncapps.arrays import as_features, as_labels, as_matrix, check_finite, like, native, sorted_names, to_numpy
 from ncapps.errors import InputError
@@ -54,9 +55,10 @@ def test_results_leave_in_the_callers_kind():
         (np.zeros((1, 2, 3, 4)), "have 4 dimensions.*pool or flatten the maps first"),
         (np.float64(1), r"have 0 dimensions, shape \(\)"),
         ([["a"]], "must be real numbers, but have the type <U1"),
-        (np.zeros((1, 1), complex), "must be real numbers, but have the type complex128"),
-        (np.array([[None]]), "must be real numbers, but have the type object"),
-        (np.zeros((2, 0)), r"no columns: 0 feature\(s\) \(shape=\(2, 0\)\)"),
+        (np.zeros((1, 1), complex), "must be real numbers, but have the type complex128; Complex data not supported"),
+        (np.array([[None]]), r"must be real numbers, but have the type object: float\(\) argument must be"),
+        (np.array([["a"]], object), "must be real numbers, but have the type object: could not convert"),
+        (np.zeros((2, 0)), r"no columns: 0 feature\(s\) \(shape=\(2, 0\)\) while a minimum of 1 is required"),
     ],
 )
 def test_what_is_no_feature_matrix_is_refused(values, words):
@@ -65,12 +67,35 @@ def test_what_is_no_feature_matrix_is_refused(values, words):
             check(values)
 
 
+def test_objects_that_are_numbers_come_in():
+    features = as_features(np.array([[1, 2.5], [np.float32(0.5), True]], object))
+    assert features.dtype == np.float64
+    assert features.tolist() == [[1.0, 2.5], [0.5, 1.0]]
+
+
+def test_a_sparse_matrix_is_refused_as_a_type_error_too():
+    for kind in (InputError, TypeError):
+        with pytest.raises(kind, match=r"sparse matrix, which is not supported; make it dense with .toarray\(\)"):
+            as_features(csr_array(np.eye(2)))
+
+
+class OnlyArray:
+    """What numpy can read, and nothing else can."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([2, 1])
+
+
+def test_labels_that_only_numpy_can_read_come_in():
+    assert as_labels(OnlyArray()).tolist() == [2, 1]
+
+
 def test_width_and_rows_are_checked():
     with pytest.raises(
-        InputError, match="2048 columns, but resnet18 was fitted on 512; were they extracted with another backbone"
+        InputError, match="2048 features, but resnet18 is expecting 512 features as input; were they extracted with"
     ):
         as_features(np.zeros((1, 2048)), width=512, fitted_on="resnet18")
-    with pytest.raises(InputError, match="this object was fitted on 3"):
+    with pytest.raises(InputError, match="this object is expecting 3"):
         as_features(np.zeros((1, 2)), width=3)
     with pytest.raises(InputError, match=r"2 image\(s\) or more are needed, but 1 came"):
         as_features(np.zeros((1, 2)), min_rows=2)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import logsumexp
 
-from ncapps.errors import InputError
 from ncapps.ood.head_detector import HeadDetector
 from ncapps.ood.learned import Learned
+from ncapps.ood.linear_head import LinearHead
+from ncapps.ood.logits import logsumexp
+from ncapps.ood.ranges import check_range
+from ncapps.statistics import ClassStatistics
 
 
 class Energy(HeadDetector):
@@ -17,6 +19,11 @@ class Energy(HeadDetector):
     ----------
     temperature : float
         T; 1 as in the paper.
+
+    Raises
+    ------
+    InputError
+        By `fit`, if the temperature is not above 0.
 
     Examples
     --------
@@ -30,7 +37,9 @@ class Energy(HeadDetector):
     def __init__(self, temperature: float = 1.0) -> None:
         self.temperature = temperature
 
+    def _learn(self, statistics: ClassStatistics, head: LinearHead | None) -> Learned:
+        check_range("temperature", self.temperature, 0, np.inf)
+        return super()._learn(statistics, head)
+
     def _score(self, learned: Learned, X: np.ndarray) -> np.ndarray:
-        if not self.temperature > 0:
-            raise InputError(f"the temperature must be above 0, but {self.temperature} came")
-        return self.temperature * logsumexp(self._logits(learned, X) / self.temperature, axis=1)
+        return self.temperature * logsumexp(self._logits(learned, X) / self.temperature)

@@ -62,5 +62,7 @@ def test_another_rate_keeps_groups_and_scores():
 
 
 def test_a_class_with_too_few_images_is_named():
-    with pytest.raises(InputError, match="class 'b' has 3 calibration image.* needs 19; calibrate with per_class=False"):
+    with pytest.raises(
+        InputError, match="class 'b' has 3 calibration image.* needs 19; calibrate with per_class=False"
+    ):
         Decision.calibrated(np.arange(43.0), 0.05, ["a"] * 40 + ["b"] * 3)

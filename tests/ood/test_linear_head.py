@@ -27,7 +27,10 @@ def test_without_bias_it_is_zero_and_without_a_head_there_is_none():
 
 def test_means_decide_like_the_nearest_class_mean():
     random = np.random.default_rng(1)
-    X, y = random.standard_normal((90, 5)) + np.repeat(3 * random.standard_normal((3, 5)), 30, axis=0), np.arange(90) // 30
+    X, y = (
+        random.standard_normal((90, 5)) + np.repeat(3 * random.standard_normal((3, 5)), 30, axis=0),
+        np.arange(90) // 30,
+    )
     statistics = ClassStatistics.from_features(X, y)
     queries = 3 * random.standard_normal((200, 5))
     nearest = ((queries[:, None] - statistics.means) ** 2).sum(axis=2).argmin(axis=1)
