@@ -1,24 +1,42 @@
 """Unknown images: detectors under one interface; higher score = more in-distribution."""
 
+from ncapps.ood.ash import ASHS as ASHS
 from ncapps.ood.detector import Detector as Detector
+from ncapps.ood.dice import DICE as DICE
 from ncapps.ood.energy import Energy as Energy
 from ncapps.ood.etf import ETFDetector as ETFDetector
 from ncapps.ood.fdbd import FDBD as FDBD
+from ncapps.ood.gen import GEN as GEN
+from ncapps.ood.grad_norm import GradNorm as GradNorm
+from ncapps.ood.kl_matching import KLMatching as KLMatching
 from ncapps.ood.knn import KNN as KNN
+from ncapps.ood.max_logit import MaxLogit as MaxLogit
 from ncapps.ood.mds import MDS as MDS
 from ncapps.ood.mds_plus_plus import MDSPlusPlus as MDSPlusPlus
+from ncapps.ood.msp import MSP as MSP
 from ncapps.ood.nci import NCI as NCI
 from ncapps.ood.neco import NECO as NECO
 from ncapps.ood.nn_guide import NNGuide as NNGuide
+from ncapps.ood.react import ReAct as ReAct
 from ncapps.ood.residual import Residual as Residual
 from ncapps.ood.rmds import RMDS as RMDS
 from ncapps.ood.rmds_plus_plus import RMDSPlusPlus as RMDSPlusPlus
+from ncapps.ood.scale import SCALE as SCALE
 from ncapps.ood.she import SHE as SHE
 
 DETECTORS: dict[str, type[Detector]] = {
     "etf": ETFDetector,
     "mds": MDS,
     "energy": Energy,
+    "ash_s": ASHS,
+    "dice": DICE,
+    "gen": GEN,
+    "grad_norm": GradNorm,
+    "kl_matching": KLMatching,
+    "max_logit": MaxLogit,
+    "msp": MSP,
+    "react": ReAct,
+    "scale": SCALE,
     "knn": KNN,
     "nn_guide": NNGuide,
     "rmds": RMDS,
