@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ncapps.features import FeatureExtractor, Features
 
 _logger = logging.getLogger(__name__)
-_KIND, _VERSION = "recognizer", 1
+_KIND, _VERSION = "recognizer", 2
 _PARTS = ("backbone", "classifier", "detector")
 
 
@@ -102,6 +102,7 @@ class Recognizer:
             `calibration` holds a class that `data` does not.
         """
         from ncapps.features import split_by_class
+        from ncapps.features.class_head import head_of_classes
 
         if not 0 < held_out < 1:
             raise InputError(f"held_out is the part of each class to hold out, between 0 and 1, but {held_out} came")
@@ -114,7 +115,7 @@ class Recognizer:
             extra = _of_classes(_labelled(extractor.extract(calibration)), features.classes)
             X, y, X_held, y_held = _rows(features) + _rows(extra)
             skipped = features.skipped + extra.skipped
-        detector = ETFDetector().fit(X, y)
+        detector = ETFDetector().fit(X, y, head_of_classes(extractor.head, extractor.classes, features.classes))
         detector.calibrate(X_held, reject_rate)
         first = PrototypeClassifier(metric=metric).fit(X, y).calibrate_temperature(X_held, y_held)
         # Accuracy and temperature come from images not fitted; for use the prototypes take those in too.
@@ -238,7 +239,7 @@ class Recognizer:
         from ncapps.features import FeatureExtractor
         from ncapps.features.rebuild import rebuild_backbone
 
-        arrays, header = persist.load(path, _KIND, _VERSION)
+        arrays, header = persist.load(path, _KIND, _VERSION, oldest=_VERSION)
         parts: dict[str, dict[str, np.ndarray]] = {part: {} for part in _PARTS}
         for key, value in arrays.items():
             part, _, rest = key.partition(".")
