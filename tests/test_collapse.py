@@ -245,7 +245,7 @@ def test_a_bias_of_another_shape_or_a_diverged_head_is_refused(collapsed):
 
 def test_statistics_of_other_features_are_refused(collapsed):
     stats = ClassStatistics.from_features(collapsed.features, collapsed.labels)
-    with pytest.raises(InputError, match="features have 5 columns, but the statistics object was fitted on 12"):
+    with pytest.raises(InputError, match="X has 5 features, but the statistics object is expecting 12"):
         measure_collapse(collapsed.features[:, :5], collapsed.labels, statistics=stats)
     with pytest.raises(InputError, match="statistics of .* images came with"):
         measure_collapse(collapsed.features[:9], collapsed.labels[:9], statistics=stats)

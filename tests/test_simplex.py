@@ -153,5 +153,5 @@ def test_means_without_a_simplex_are_refused():
             SimplexETF.fit(means)
     with pytest.raises(InputError, match=r"2 image\(s\) or more are needed, but 1 came"):
         SimplexETF.fit(np.ones((1, 4)))
-    with pytest.raises(InputError, match="features have 3 columns, but the simplex was fitted on 4"):
+    with pytest.raises(InputError, match="X has 3 features, but the simplex is expecting 4"):
         SimplexETF.construct(3, 4).distances(np.zeros((1, 3)))
