@@ -23,6 +23,7 @@ from ncapps.ood.rmds import RMDS as RMDS
 from ncapps.ood.rmds_plus_plus import RMDSPlusPlus as RMDSPlusPlus
 from ncapps.ood.scale import SCALE as SCALE
 from ncapps.ood.she import SHE as SHE
+from ncapps.ood.vim import ViM as ViM
 
 DETECTORS: dict[str, type[Detector]] = {
     "etf": ETFDetector,
@@ -42,6 +43,7 @@ DETECTORS: dict[str, type[Detector]] = {
     "rmds": RMDS,
     "mds++": MDSPlusPlus,
     "rmds++": RMDSPlusPlus,
+    "vim": ViM,
     "residual": Residual,
     "she": SHE,
     "neco": NECO,
