@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "ncapps"
 
-FOUNDATION = {"errors", "arrays", "persist", "config"}
+FOUNDATION = {"errors", "arrays", "persist", "config", "threads"}
 STATISTICS = {"moments", "statistics"}
 MATHEMATICS = {"simplex", "covariance", "prototypes", "conformal", "collapse", "collapse_measures"}
 CORE = FOUNDATION | STATISTICS | MATHEMATICS
@@ -24,6 +24,7 @@ BELOW_RECOGNIZER = CORE | APPLICATIONS | {"features", "training"}
 # that is named here may import it.
 MAY_IMPORT = {
     "errors": set(),
+    "threads": set(),
     "arrays": {"errors"},
     "persist": {"errors", "arrays"},
     "config": {"errors", "arrays", "persist"},
