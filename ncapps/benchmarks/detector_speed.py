@@ -19,9 +19,12 @@ from ncapps.ood.knn import KNN
 from ncapps.ood.mds import MDS
 
 # What one image costs at least: rows and columns of each matrix that is multiplied with it. C classes, d width, r rank
-# of the within-class covariance (here d), n fitted images, b images in NNGuide's bank. Other names have no bound told.
+# of the within-class covariance (here d), n fitted images, b images in NNGuide's bank, k sub-centroids. Other names have
+# no bound told.
 PRODUCTS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("etf", "energy", "msp", "max_logit", "gen", "grad_norm", "she", "neco", "nci", "fdbd"), ("Cd",)),
+    # Two whiteners; vertices, directions, span and head; sub-centroids.
+    "etf": ("dd", "dd", "Cd", "Cd", "Cd", "Cd", "kd"),
+    **dict.fromkeys(("energy", "msp", "max_logit", "gen", "grad_norm", "she", "neco", "nci", "fdbd"), ("Cd",)),
     **dict.fromkeys(("ash_s", "dice", "react", "scale"), ("Cd",)),
     **dict.fromkeys(("mds", "mds++", "rmds", "rmds++"), ("rd", "Cr")),
     "kl_matching": ("Cd", "CC"),
@@ -149,6 +152,8 @@ def _large(arena: _Arena, settings: DetectorSpeedSettings) -> dict[str, Any]:
     sizes = {"C": arena.classes, "d": d, "r": d, "n": n}
     if "nn_guide" in arena.detectors:
         sizes["b"] = len(arena.detectors["nn_guide"].learned_["bank"])
+    if "etf" in arena.detectors:
+        sizes["k"] = len(arena.detectors["etf"].learned_["centres"])
     random, arms = np.random.default_rng(settings.seed), {}
     for name in settings.detectors:
         arms[name] = arena.single(name)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ncapps.arrays import native
 from ncapps.benchmarks.bootstrap import PairedBootstrap, Replicates, interval
+from ncapps.benchmarks.coverage import share_in_band
 from ncapps.benchmarks.metrics import accuracy
 from ncapps.benchmarks.ood_data import TaskFeatures
 from ncapps.benchmarks.ood_metrics import aupr, fpr_at_tpr, rank_auroc
@@ -143,6 +144,7 @@ def _decide(
 ) -> tuple[list[dict[str, Any]], float]:
     """Return what is refused at each rate that the validation images can hold, and the threshold nearest to 5 %."""
     held_out, rows, thresholds = len(features.validation), [], {}
+    pooled = np.concatenate([detector.score_samples(features.validation.values), known])
     for rate in sorted(rates):
         if images_needed(rate) > held_out:
             rows.append({"reject_rate": rate, "reason": f"{held_out} validation images can't hold this rate"})
@@ -160,6 +162,7 @@ def _decide(
                 "refused": refused,
                 "band": [low, high],
                 "in_band": low <= refused <= high,
+                "splits_in_band": share_in_band(pooled, held_out, rate),
                 "unknown": {name: float(np.mean(scores < detector.offset_)) for name, scores in unknown.items()},
             }
         )

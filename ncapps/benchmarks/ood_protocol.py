@@ -91,7 +91,7 @@ class OODResults:
                     members = [name for name in groups if groups[name] == group]
                     yield {**where, "group": group, "set": "mean", **_flat(figures), **_refused(run, members)}
                 blank = dict.fromkeys(_flat(next(iter(run.sets.values()))), "")
-                yield {**where, "group": "known", "set": "report", **blank, **_refused(run, []), **_seconds(run)}
+                yield {**where, "group": "known", "set": "report", **blank, **_refused(run, []), **_splits(run), **_seconds(run)}
                 for name, figures in run.sets.items():
                     yield {**where, "group": groups[name], "set": name, **_flat(figures), **_refused(run, [name])}
 
@@ -162,6 +162,12 @@ def _refused(run: DetectorRun, members: list[str]) -> dict[str, float]:
             shares = [row["unknown"][name] for name in members] or [row["refused"]]
             found[f"refused_at_{row['reject_rate']:g}"] = round(sum(shares) / len(shares), _DIGITS)
     return found
+
+
+def _splits(run: DetectorRun) -> dict[str, float]:
+    """Return at each rate the share of random splits whose known images are refused as rarely as promised."""
+    rows = [row for row in run.decision if "refused" in row]
+    return {f"splits_in_band_at_{row['reject_rate']:g}": round(row["splits_in_band"], _DIGITS) for row in rows}
 
 
 def _flat(figures: dict[str, list[float]]) -> dict[str, float]:

@@ -25,7 +25,8 @@ class DetectorRun:
         METRICS of each unknown set, and their unweighted means over each group; a figure is [value] or
         [value, low, high].
     decision : list of dict
-        For each false-alarm rate the refused share of the known images, its band, and that of each unknown set.
+        For each false-alarm rate the refused share of the known images, its band, that of each unknown set, and the
+        share of random splits into validation and reporting images in which the known ones' lies in the band.
     fit_seconds, score_seconds : float
         Seconds to fit, and to score the known reporting images.
     replicates : dict

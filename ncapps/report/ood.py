@@ -121,12 +121,19 @@ def _decisions(evaluation: Any, subject: str) -> Grid:
     rows = evaluation.runs[0].decision
     rates = [row["reject_rate"] for row in rows]
     cells = tuple(
-        (run.name, *(f"{row['refused']:.2%}" if "refused" in row else row["reason"] for row in run.decision))
+        (
+            run.name,
+            *(f"{row['refused']:.2%}" if "refused" in row else row["reason"] for row in run.decision),
+            " / ".join(f"{row['splits_in_band']:.1%}" if "refused" in row else "-" for row in run.decision),
+        )
         for run in evaluation.runs
     )
     bands = [f" ({row['band'][0]:.1%} to {row['band'][1]:.1%})" if "band" in row else "" for row in rows]
-    columns = ("Detector", *(f"at most {rate:.0%}{band}" for rate, band in zip(rates, bands, strict=True)))
-    caption = "Known images refused, by the rate asked for, and where chance would put 95 of 100 measurements"
+    columns = ("Detector", *(f"at most {rate:.0%}{band}" for rate, band in zip(rates, bands, strict=True)), "Splits in the band")
+    caption = (
+        "Known images refused, by the rate asked for, and where chance would put 95 of 100 measurements; last, at each "
+        "rate, how many of the random splits into validation and reporting images lie there"
+    )
     return Grid(caption=caption, columns=columns, cells=cells, marked=subject)
 
 

@@ -9,6 +9,7 @@ from ood_world import Broken, Largest, Refusing, make_features, make_world
 
 from ncapps.benchmarks import ood_evaluation
 from ncapps.benchmarks.bootstrap import PairedBootstrap
+from ncapps.benchmarks.coverage import share_in_band
 from ncapps.benchmarks.ood_evaluation import evaluate, make_detectors
 from ncapps.benchmarks.ood_metrics import aupr, fpr_at_tpr, rank_auroc
 from ncapps.benchmarks.ood_results import compare
@@ -104,6 +105,8 @@ def test_the_decision_is_measured_at_each_rate_that_can_be_held(settings):
         assert row["unknown"]["middle"] == np.mean(features.unknown["middle"].values.max(axis=1) < cut)
         assert tuple(row["band"]) == false_alarm_band(99, 150, row["reject_rate"])
         assert row["in_band"] == (row["band"][0] <= row["refused"] <= row["band"][1])
+        pooled = np.concatenate([held, features.report.values.max(axis=1)])
+        assert row["splits_in_band"] == share_in_band(pooled, 99, row["reject_rate"]) >= 0.9
     assert run.threshold == pytest.approx(held[4])
 
 

@@ -81,6 +81,9 @@ def test_the_table_has_a_row_for_each_group_and_set(peers, tmp_path):
     assert float(mine["far", "middle"]["fpr95_id"]) == pytest.approx(run.sets["middle"]["fpr95_id"][0], abs=1e-6)
     assert float(mine["known", "report"]["refused_at_0.05"]) == pytest.approx(run.decision[0]["refused"], abs=1e-6)
     assert float(mine["far", "mean"]["refused_at_0.2"]) == pytest.approx(run.decision[1]["unknown"]["middle"], abs=1e-6)
+    share = run.decision[1]["splits_in_band"]
+    assert float(mine["known", "report"]["splits_in_band_at_0.2"]) == pytest.approx(share, abs=1e-6)
+    assert mine["far", "mean"]["splits_in_band_at_0.2"] == ""
     assert mine["known", "report"]["auroc"] == ""
     assert float(mine["known", "report"]["fit_seconds"]) >= 0
     assert [row["place"] for row in rows] == sorted(row["place"] for row in rows)

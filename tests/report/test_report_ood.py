@@ -38,6 +38,8 @@ def test_the_page_tells_what_was_found(results):
     assert page.count("<figure") == 4
     refused = next(run for run in found.runs if run.name == "etf").decision[0]["unknown"]["middle"]
     assert f"{refused:.1%}" in page
+    shares = [row["splits_in_band"] for row in next(run for run in found.runs if run.name == "etf").decision]
+    assert f"{shares[0]:.1%} / {shares[1]:.1%}" in page
 
 
 def test_a_lone_detector_has_no_one_to_compare_with(results):
