@@ -12,7 +12,7 @@ from ncapps.errors import InputError
 from ncapps.features import Backbone, FeatureExtractor, Features, open_images
 from ncapps.features.loader import choose_workers
 from ncapps.features.precision import choose_device, choose_precision
-from ncapps.features.runtime import Runtime
+from ncapps.features.runtime import Runtime, with_room
 
 CPU = torch.device("cpu")
 
@@ -264,3 +264,12 @@ def test_features_count_their_rows():
     features = Features(values=np.zeros((3, 2), np.float32), keys=("a", "b", "c"))
     assert len(features) == 3
     assert features.classes == ()
+
+
+def test_compiled_code_may_read_behind_the_last_pixel():
+    pixels = torch.randint(0, 256, (3, 5, 7, 3), dtype=torch.uint8)
+    roomy = with_room(pixels, 4)
+    assert torch.equal(roomy[:3], pixels)
+    assert not roomy[3].any()
+    assert roomy.is_contiguous()
+    assert roomy.untyped_storage().nbytes() >= roomy.numel() + 128
