@@ -162,8 +162,8 @@ class _Pipeline(nn.Module):
 def with_room(pixels: Tensor, images: int) -> Tensor:
     """Return the pixels filled up with black ones to so many images, in memory that goes on behind the last.
 
-    One shape for all batches, for another would be compiled anew. And compiled CPU code reads whole vectors, the last
-    of which may reach past the end: where a page ended there, it took the process down (seen with MobileNetV2).
+    One shape for all batches, for another would be compiled anew. The room behind is for compiled CPU code, which reads
+    whole vectors: a long job with MobileNetV2 once died there.
     """
     size = images * pixels[:1].numel()
     room = torch.empty(size + _ROOM, dtype=pixels.dtype, device=pixels.device)
