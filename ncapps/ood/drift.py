@@ -66,7 +66,7 @@ class DriftMonitor:
     Examples
     --------
     >>> import numpy as np
-    >>> from ncapps.ood.drift import DriftMonitor
+    >>> from ncapps.ood import DriftMonitor
     >>> monitor = DriftMonitor(calibration_size=99)
     >>> known = np.random.default_rng(0).integers(1, 101, size=2_000) / 100
     >>> monitor.update(known).alarm
