@@ -17,12 +17,12 @@ class CenteredHeadDetector(HeadDetector):
         learned = super()._learn(statistics, head)
         mean = statistics.sample_mean
         shift = learned["bias"] + learned["weight"] @ mean
-        return Learned(arrays={**learned.arrays, "mean": mean, "shift": shift}, classes=learned.classes)
+        return learned.with_arrays(mean=mean, shift=shift)
 
     def _around_mean(self, learned: Learned, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return W (x - m), shape (images, classes), and |x - m|."""
         centered = X - learned["mean"]
-        return centered @ learned["weight"].T, np.sqrt(np.einsum("ij,ij->i", centered, centered))
+        return centered @ learned["weight"].T, np.sqrt(np.vecdot(centered, centered))
 
 
 def divided(scores: np.ndarray, lengths: np.ndarray) -> np.ndarray:

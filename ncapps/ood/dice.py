@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from ncapps.ood.head_detector import HeadDetector
@@ -17,8 +15,8 @@ from ncapps.statistics import ClassStatistics
 class DICE(HeadDetector):
     """Score logsumexp((W * M) x + b): M keeps the weights that contribute most (Sun and Li, ECCV 2022).
 
-    A weight's contribution is itself times the mean of its feature over all known images; M keeps those above the
-    percentile of all contributions.
+    Higher = more in-distribution. A weight's contribution is itself times the mean of its feature over all known
+    images; M keeps those above the percentile of all contributions.
 
     Parameters
     ----------
@@ -47,7 +45,7 @@ class DICE(HeadDetector):
         learned = super()._learn(statistics, head)
         contribution = learned["weight"] * statistics.sample_mean
         kept = contribution > np.percentile(contribution, self.percentile)
-        return replace(learned, arrays={**learned.arrays, "sparse_weight": learned["weight"] * kept})
+        return learned.with_arrays(sparse_weight=learned["weight"] * kept)
 
     def _score(self, learned: Learned, X: np.ndarray) -> np.ndarray:
         return logsumexp(X @ learned["sparse_weight"].T + learned["bias"])

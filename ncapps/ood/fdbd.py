@@ -31,20 +31,20 @@ class FDBD(CenteredHeadDetector):
 
     def _learn(self, statistics: ClassStatistics, head: LinearHead | None) -> Learned:
         learned = super()._learn(statistics, head)
-        return Learned(arrays={**learned.arrays, "shares": _shares(learned["weight"])}, classes=learned.classes)
+        return learned.with_arrays(shares=_shares(learned["weight"]))
 
     def _score(self, learned: Learned, X: np.ndarray) -> np.ndarray:
         logits, lengths = self._around_mean(learned, X)
         logits += learned["shift"]
         predicted = logits.argmax(axis=1)
         gaps = np.subtract(logits[np.arange(len(X)), predicted][:, None], logits, out=logits)
-        return divided(np.einsum("ij,ij->i", gaps, learned["shares"][predicted]), lengths)
+        return divided(np.vecdot(gaps, learned["shares"][predicted]), lengths)
 
 
 def _shares(weight: np.ndarray) -> np.ndarray:
     """Return 1 / |w_p - w_c| over the number of boundaries of p, shape (classes, classes); 0 where there is none."""
     rows = weight - weight.mean(axis=0)
-    squares = np.einsum("ij,ij->i", rows, rows)
+    squares = np.vecdot(rows, rows)
     squared = squares[:, None] + squares - 2 * rows @ rows.T
     distances = np.sqrt(np.maximum(squared, 0.0))
     # Of near rows the expanded square keeps few digits; those few are subtracted outright.
@@ -54,6 +54,6 @@ def _shares(weight: np.ndarray) -> np.ndarray:
     if len(close):
         distances[np.ix_(close, close)] = cdist(rows[close], rows[close])
     np.fill_diagonal(distances, 0.0)
-    apart = distances > RESOLUTION * np.sqrt(np.einsum("ij,ij->i", weight, weight).max())
+    apart = distances > RESOLUTION * np.sqrt(np.vecdot(weight, weight).max())
     inverse = np.divide(1.0, distances, out=np.zeros_like(distances), where=apart)
     return inverse / np.maximum(apart.sum(axis=1, keepdims=True), 1)

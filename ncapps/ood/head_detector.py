@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -33,7 +32,7 @@ class HeadDetector(LogitDetector, StatisticsDetector):
     """A detector on logits; without a head the class means serve as one (`LinearHead.from_means`)."""
 
     def _learn(self, statistics: ClassStatistics, head: LinearHead | None) -> Learned:
-        return _learned_head(head or LinearHead.from_means(statistics), statistics.classes)
+        return learned_head(head or LinearHead.from_means(statistics), statistics.classes)
 
 
 class HeldOutHeadDetector(LogitDetector):
@@ -66,12 +65,11 @@ class HeldOutHeadDetector(LogitDetector):
             read, classes = LinearHead.from_means(statistics), statistics.classes
         else:
             classes = sorted_names(np.unique(y))
-        learned = _learned_head(read, classes)
-        own = self._learn_images(learned, X if X_val is None else X_val)
-        return replace(learned, arrays={**learned.arrays, **own})
+        learned = learned_head(read, classes)
+        return learned.with_arrays(**self._learn_images(learned, X if X_val is None else X_val))
 
 
-def _learned_head(head: LinearHead, classes: Sequence[Label]) -> Learned:
-    # A head may tell apart other classes than the images are named by.
+def learned_head(head: LinearHead, classes: Sequence[Label]) -> Learned:
+    """Return a head's arrays with the images' class names, or with row numbers where it tells other classes apart."""
     names = tuple(classes) if len(head.weight) == len(classes) else tuple(range(len(head.weight)))
     return Learned(arrays={"weight": head.weight, "bias": head.bias}, classes=names)

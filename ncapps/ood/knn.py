@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ncapps.arrays import Label, sorted_names
-from ncapps.errors import InputError
 from ncapps.ood.detector import Detector
 from ncapps.ood.learned import Learned
 from ncapps.ood.neighbor_index import NeighborIndex
+from ncapps.ood.ranges import check_range
 from ncapps.prototypes import squared_distances, unit_rows
 
 _NEIGHBORS = 50
@@ -21,8 +21,8 @@ _BLOCK = 4096
 class KNN(Detector):
     """Score -||z - z_(k)||^2, z the feature divided by its length, z_(k) the k-th nearest such training feature.
 
-    Sun et al., ICML 2022, section 3; squared, which keeps the order. A feature of zeros keeps its zeros and lies at 1
-    from all others.
+    Higher = more in-distribution. Sun et al., ICML 2022, section 3; squared, which keeps the order. A feature of zeros
+    keeps its zeros and lies at 1 from all others.
 
     A class added later has its own few rows, and k is there at most the middle one of them: 50 neighbours would reach
     into other classes. An image's score is the best that the fitted bank and the added classes give it.
@@ -60,8 +60,8 @@ class KNN(Detector):
         return self._index(self._learned())
 
     def _fit(self, X: np.ndarray, y: np.ndarray, head: Any, X_val: np.ndarray | None) -> Learned:
-        if self.k is not None and self.k < 1:
-            raise InputError(f"k must be 1 or more, but {self.k} came")
+        if self.k is not None:
+            check_range("k", self.k, 1, np.inf, closed="low", whole=True)
         names, sizes = np.unique(y, return_counts=True)
         bank = np.empty(X.shape, dtype=np.float32)
         order = np.argsort(y, kind="stable")

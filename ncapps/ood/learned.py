@@ -39,6 +39,10 @@ class Learned:
             self._made.setdefault(name, make())
         return self._made[name]
 
+    def with_arrays(self, **arrays: np.ndarray) -> Learned:
+        """Return the same with further arrays."""
+        return replace(self, arrays={**self.arrays, **arrays}, _made={})
+
     def without(self, name: Label, per_class: tuple[str, ...]) -> Learned:
         """Drop a class: its row of each of the arrays `per_class`."""
         kept = np.array([one != name for one in self.classes])

@@ -11,7 +11,8 @@ import numpy as np
 def logsumexp(logits: np.ndarray) -> np.ndarray:
     """Return log sum_c exp z_c of each row, shape (images,)."""
     top = logits.max(axis=1)
-    return np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top
+    powers = logits - top[:, None]
+    return np.log(np.exp(powers, out=powers).sum(axis=1)) + top
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ncapps.errors import InputError
 from ncapps.ood.centered_head import CenteredHeadDetector, divided
 from ncapps.ood.learned import Learned
 from ncapps.ood.linear_head import LinearHead
+from ncapps.ood.ranges import check_range
 from ncapps.statistics import ClassStatistics
 
 
@@ -27,7 +27,7 @@ class NCI(CenteredHeadDetector):
     Raises
     ------
     InputError
-        If alpha is negative or not finite.
+        By `fit`, if alpha is negative or not finite.
 
     Examples
     --------
@@ -42,8 +42,7 @@ class NCI(CenteredHeadDetector):
         self.alpha = alpha
 
     def _learn(self, statistics: ClassStatistics, head: LinearHead | None) -> Learned:
-        if not 0 <= self.alpha < np.inf:
-            raise InputError(f"alpha must be 0 or more and finite, but {self.alpha} came")
+        check_range("alpha", self.alpha, 0, np.inf, closed="low", hint="0 leaves the angle alone")
         return super()._learn(statistics, head)
 
     def _score(self, learned: Learned, X: np.ndarray) -> np.ndarray:

@@ -6,12 +6,13 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 
-from ncapps.errors import InputError
-from ncapps.ood.detector import Detector
+from ncapps.arrays import sorted_names
+from ncapps.ood.head_detector import LogitDetector, learned_head
 from ncapps.ood.learned import Learned
 from ncapps.ood.linear_head import LinearHead
+from ncapps.ood.logits import logsumexp
+from ncapps.ood.ranges import check_range
 from ncapps.prototypes import unit_rows
 from ncapps.statistics import ClassStatistics
 
@@ -22,11 +23,11 @@ _SMALLEST_BANK = 1000
 _BLOCK = 256
 
 
-class NNGuide(Detector):
+class NNGuide(LogitDetector):
     """Score E(x) times the mean of the k largest <z, E_i z_i>, with E the energy logsumexp of the logits.
 
-    z is the feature divided by its length, z_i such a feature in a bank of training images and E_i its energy (Park et
-    al., ICCV 2023, section 3). A feature of zeros scores 0.
+    Higher = more in-distribution. z is the feature divided by its length, z_i such a feature in a bank of training
+    images and E_i its energy (Park et al., ICCV 2023, section 3). A feature of zeros scores 0.
 
     Without a head the class means serve as one (`LinearHead.from_means`); a single class gives no logits to tell apart
     and the energy 1 throughout, which leaves the likeness alone.
@@ -56,10 +57,9 @@ class NNGuide(Detector):
         self.seed = seed
 
     def _fit(self, X: np.ndarray, y: np.ndarray, head: Any, X_val: np.ndarray | None) -> Learned:
-        if self.k is not None and self.k < 1:
-            raise InputError(f"k must be 1 or more, but {self.k} came")
-        if not 0 < self.alpha <= 1:
-            raise InputError(f"alpha is a share of the training images, above 0 and up to 1, but {self.alpha} came")
+        if self.k is not None:
+            check_range("k", self.k, 1, np.inf, closed="low", whole=True)
+        check_range("alpha", self.alpha, 0, 1, closed="high", hint="it is the bank's share of the training images")
         names, labels = np.unique(y, return_inverse=True)
         read = LinearHead.of(head, X.shape[1])
         if read is None and len(names) == 1:
@@ -68,12 +68,9 @@ class NNGuide(Detector):
             read = LinearHead.from_means(ClassStatistics.from_features(X, y))
         size = min(len(X), max(math.ceil(self.alpha * len(X)), _SMALLEST_BANK))
         rows = _balanced(labels, size, self.seed)
-        bank = unit_rows(X[rows]) * _energy(read.logits(X[rows]))[:, None]
+        bank = unit_rows(X[rows]) * logsumexp(read.logits(X[rows]))[:, None]
         k = min(_NEIGHBORS, math.ceil(size / 10)) if self.k is None else min(self.k, size)
-        classes = tuple(names.tolist()) if len(names) == len(read.weight) else tuple(range(len(read.weight)))
-        return Learned(
-            arrays={"weight": read.weight, "bias": read.bias, "bank": bank, "k": np.asarray(k)}, classes=classes
-        )
+        return learned_head(read, sorted_names(names)).with_arrays(bank=bank, k=np.asarray(k))
 
     def _score(self, learned: Learned, X: np.ndarray) -> np.ndarray:
         z, bank, k = unit_rows(X), learned["bank"], int(learned["k"])
@@ -82,17 +79,7 @@ class NNGuide(Detector):
             likeness = z[start : start + _BLOCK] @ bank.T
             likeness.partition(len(bank) - k, axis=1)
             guidance[start : start + _BLOCK] = likeness[:, len(bank) - k :].mean(axis=1)
-        return guidance * _energy(self._logits(learned, X))
-
-    def _nearest(self, learned: Learned, X: np.ndarray) -> np.ndarray:
-        return self._logits(learned, X).argmax(axis=1)
-
-    def _logits(self, learned: Learned, X: np.ndarray) -> np.ndarray:
-        return X @ learned["weight"].T + learned["bias"]
-
-
-def _energy(logits: np.ndarray) -> np.ndarray:
-    return np.asarray(logsumexp(logits, axis=1))
+        return guidance * logsumexp(self._logits(learned, X))
 
 
 def _balanced(labels: np.ndarray, size: int, seed: int) -> np.ndarray:

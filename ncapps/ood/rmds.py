@@ -31,14 +31,14 @@ class RMDS(MDS):
         whitener = within_whitener(statistics)
         basis, weights = _both_diagonal(whitener, between_factor(statistics), variance_floor(statistics))
         learned = self._whitened_by(basis, statistics, rank=whitener.shape[1])
-        return Learned(arrays={**learned.arrays, "background": weights}, classes=learned.classes)
+        return learned.with_arrays(background=weights)
 
     def _score(self, learned: Learned, X: np.ndarray) -> np.ndarray:
         whitened = self._whiten(learned, X)
-        background = np.einsum("ij,ij,j->i", whitened, whitened, learned["background"])
+        background = np.vecdot(whitened * learned["background"], whitened)
         inside = self._inside(learned, whitened)
         inside -= learned["whitened_means"][self._closest(learned, inside)]
-        return background - np.einsum("ij,ij->i", inside, inside)
+        return background - np.vecdot(inside, inside)
 
     def _nearest(self, learned: Learned, X: np.ndarray) -> np.ndarray:
         return self._closest(learned, self._inside(learned, self._whiten(learned, X)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ncapps.ood.faiss_indexes import load_faiss
+from ncapps.ood.logits import logsumexp
 
 # Squared distances between unit features, over which the pull of a centre falls to 1/e.
 _REACH = 1 / 30
@@ -40,6 +41,4 @@ def neighbourhood(units: np.ndarray, centres: np.ndarray) -> np.ndarray:
     pulls = units @ centres.T
     pulls *= 2 / _REACH
     pulls -= np.vecdot(centres, centres) / _REACH
-    top = pulls.max(axis=1)
-    pulls -= top[:, None]
-    return top + np.log(np.exp(pulls, out=pulls).sum(axis=1)) - np.vecdot(units, units) / _REACH
+    return logsumexp(pulls) - np.vecdot(units, units) / _REACH

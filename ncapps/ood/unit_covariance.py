@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ncapps.prototypes import unit_rows
+
 
 def unit_covariance(means: np.ndarray, covariance: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Return the pooled covariance of f / ||f||, shape (width, width), by the delta method.
@@ -17,16 +19,15 @@ def unit_covariance(means: np.ndarray, covariance: np.ndarray, shares: np.ndarra
     shares : numpy.ndarray
         pi_c, the share of the images in each class, shape (classes,).
     """
-    norms = np.linalg.norm(means, axis=1, keepdims=True)
-    axes = np.divide(means, norms, out=np.zeros_like(means), where=norms > 0)
+    axes = unit_rows(means)
     weights = shares / _lengths(means, covariance) ** 2
     seen = axes @ covariance
-    along = np.einsum("ij,ij->i", seen, axes)
+    along = np.vecdot(seen, axes)
     crossed = (axes * weights[:, None]).T @ seen
     result = weights.sum() * covariance - crossed - crossed.T + (axes * (weights * along)[:, None]).T @ axes
     return (result + result.T) / 2
 
 
 def _lengths(means: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    lengths = np.sqrt(np.einsum("ij,ij->i", means, means) + np.trace(covariance))
+    lengths = np.sqrt(np.vecdot(means, means) + np.trace(covariance))
     return np.where(lengths > 0, lengths, 1.0)

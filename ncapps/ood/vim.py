@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ncapps.errors import InputError
-from ncapps.ood.head_detector import LogitDetector
+from ncapps.ood.head_detector import LogitDetector, learned_head
 from ncapps.ood.learned import Learned
 from ncapps.ood.linear_head import LinearHead
 from ncapps.ood.logits import logsumexp
@@ -66,15 +66,12 @@ class ViM(LogitDetector):
         read = LinearHead.of(head, X.shape[1])
         u, null_space = residual_space(statistics, read, self.dim, self.origin)
         read = read or LinearHead.from_means(statistics)
-        rows = len(read.weight)
-        # A head may tell apart other classes than the images are named by.
-        names = statistics.classes if rows == len(statistics.classes) else tuple(range(rows))
         top, lengths = read.logits(X).max(axis=1).mean(), np.linalg.norm((X - u) @ null_space, axis=1).mean()
         if lengths <= RESOLUTION * np.sqrt(mean_square(statistics)):
             lengths = np.linalg.norm(X - u, axis=1).mean() or 1.0
-        arrays = {"origin": u, "scaled_null_space": (abs(top) / lengths or 1.0) * null_space}
-        return Learned(arrays={**arrays, "weight": read.weight, "bias": read.bias}, classes=names)
+        scaled = (abs(top) / lengths or 1.0) * null_space
+        return learned_head(read, statistics.classes).with_arrays(origin=u, scaled_null_space=scaled)
 
     def _score(self, learned: Learned, X: np.ndarray) -> np.ndarray:
         rest = (X - learned["origin"]) @ learned["scaled_null_space"]
-        return logsumexp(self._logits(learned, X)) - np.sqrt(np.einsum("ij,ij->i", rest, rest))
+        return logsumexp(self._logits(learned, X)) - np.sqrt(np.vecdot(rest, rest))

@@ -148,7 +148,7 @@ def test_collapsed_images_keep_their_order():
 
 def test_errors_name_the_cause():
     X, y = images()
-    with pytest.raises(InputError, match="k must be 1 or more, but 0 came"):
+    with pytest.raises(InputError, match="k must be a whole number in \\[1, inf\\), but 0 came"):
         KNN(k=0).fit(X, y)
     with pytest.raises(InputError, match="index 'tree' is not known"):
         KNN(index="tree").fit(X, y)

@@ -49,7 +49,7 @@ def test_an_image_at_the_mean_points_to_no_class():
 
 @pytest.mark.parametrize("alpha", [-1e-4, np.nan, np.inf])
 def test_an_impossible_alpha_is_refused(alpha):
-    with pytest.raises(InputError, match="alpha must be 0 or more and finite"):
+    with pytest.raises(InputError, match="alpha must be a number in \\[0, inf\\)"):
         NCI(alpha).fit(X, Y, HEAD)
 
 

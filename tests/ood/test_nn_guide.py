@@ -105,10 +105,10 @@ def test_the_nearest_class_is_that_of_the_largest_logit():
 
 def test_errors_name_the_cause():
     X, y = images()
-    with pytest.raises(InputError, match="k must be 1 or more, but -1 came"):
+    with pytest.raises(InputError, match="k must be a whole number in \\[1, inf\\), but -1 came"):
         NNGuide(k=-1).fit(X, y)
     for alpha in (0, 1.5, float("nan")):
-        with pytest.raises(InputError, match="alpha is a share of the training images"):
+        with pytest.raises(InputError, match="alpha must be a number in \\(0, 1\\]"):
             NNGuide(alpha=alpha).fit(X, y)
     with pytest.raises(InputError, match="none can be added or removed"):
         NNGuide().fit(X, y).add_class("kiwi", X[:5])
