@@ -16,8 +16,8 @@ from ncapps.statistics import ClassStatistics
 class ASHS(HeadDetector):
     """Score logsumexp(W (r x') + b), ASH-S (Djurisic et al., ICLR 2023).
 
-    x' keeps an image's k = D - round(D p / 100) largest activations, at least one, and is 0 elsewhere;
-    r = exp(s1 / s2) with s1 the sum of all activations and s2 that of the largest.
+    Higher = more in-distribution. x' keeps an image's k = D - round(D p / 100) largest activations, at least one, and
+    is 0 elsewhere; r = exp(s1 / s2) with s1 the sum of all activations and s2 that of the largest.
 
     Parameters
     ----------

@@ -15,6 +15,8 @@ from ncapps.statistics import ClassStatistics
 class Energy(HeadDetector):
     """Score T logsumexp(z / T) of the logits z (Liu et al., NeurIPS 2020, eq. 4, negated).
 
+    Higher = more in-distribution.
+
     Parameters
     ----------
     temperature : float

@@ -15,6 +15,8 @@ from ncapps.statistics import ClassStatistics
 class GEN(HeadDetector):
     """Score -sum of p_c^gamma (1 - p_c)^gamma over the M largest softmax probabilities (Liu et al., CVPR 2023).
 
+    Higher = more in-distribution.
+
     Parameters
     ----------
     gamma : float

@@ -12,8 +12,9 @@ from ncapps.ood.logits import softmax
 class GradNorm(HeadDetector):
     """Score ||x||_1 sum_c |C p_c - 1|, with p the softmax over C classes (Huang et al., NeurIPS 2021).
 
-    It is the 1-norm of the gradient, by the head's weight, of the cross-entropy to the uniform distribution summed over
-    the classes, written out: no gradient is taken. The paper's mean over the classes is C times smaller.
+    Higher = more in-distribution. It is the 1-norm of the gradient, by the head's weight, of the cross-entropy to the
+    uniform distribution summed over the classes, written out: no gradient is taken. The paper's mean over the classes
+    is C times smaller.
 
     Examples
     --------

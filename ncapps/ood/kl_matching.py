@@ -12,8 +12,8 @@ from ncapps.ood.logits import log_softmax
 class KLMatching(HeldOutHeadDetector):
     """Score -min_k KL(p || d_k), with p the softmax and d_k its mean over known images that are predicted as k.
 
-    Hendrycks et al., ICML 2022, arXiv 1911.11132. The known images are `fit`'s X_val, held out; without it they are the
-    fitted ones, whose predictions are surer than those of new images.
+    Higher = more in-distribution. Hendrycks et al., ICML 2022, arXiv:1911.11132. The known images are `fit`'s X_val,
+    held out; without it they are the fitted ones, whose predictions are surer than those of new images.
 
     Notes
     -----
@@ -47,4 +47,4 @@ class KLMatching(HeldOutHeadDetector):
         log_p = log_softmax(self._logits(learned, X))
         p = np.exp(log_p)
         # -KL(p || d_k) = p . log d_k - p . log p
-        return (p @ learned["log_templates"].T).max(axis=1) - np.einsum("ij,ij->i", p, log_p)
+        return (p @ learned["log_templates"].T).max(axis=1) - np.vecdot(p, log_p)

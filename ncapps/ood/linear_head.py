@@ -65,7 +65,7 @@ class LinearHead:
         s^2 is the within-class variance a dimension.
         """
         offsets = statistics.means - statistics.center
-        lengths = np.einsum("ij,ij->i", offsets, offsets)
+        lengths = np.vecdot(offsets, offsets)
         variance = statistics.squares.sum() / max(statistics.total * statistics.width, 1)
         variance = max(variance, lengths.mean() / _LARGEST_GAP) or 1.0
         weight = offsets / variance

@@ -9,7 +9,9 @@ from ncapps.ood.learned import Learned
 
 
 class MaxLogit(HeadDetector):
-    """Score max_c z_c of the logits z (Hendrycks et al., ICML 2022, arXiv 1911.11132).
+    """Score max_c z_c of the logits z (Hendrycks et al., ICML 2022, arXiv:1911.11132).
+
+    Higher = more in-distribution.
 
     Examples
     --------

@@ -40,7 +40,7 @@ class MDS(StatisticsDetector):
         # Taken about the images' mean, for far from it the expanded squares would cancel.
         origin = statistics.sample_mean
         means = (statistics.means - origin) @ basis[:, :rank]
-        half_squares = 0.5 * np.einsum("ij,ij->i", means, means)
+        half_squares = 0.5 * np.vecdot(means, means)
         arrays = {"origin": origin, "basis": basis, "whitened_means": means, "half_squares": half_squares}
         return Learned(arrays=arrays, classes=statistics.classes)
 
@@ -62,7 +62,7 @@ class MDS(StatisticsDetector):
         whitened = self._whiten(learned, X)
         # The distance itself is taken by difference: between collapsed classes the expanded square would cancel.
         whitened -= learned["whitened_means"][self._closest(learned, whitened)]
-        return -np.einsum("ij,ij->i", whitened, whitened)
+        return -np.vecdot(whitened, whitened)
 
     def _nearest(self, learned: Learned, X: np.ndarray) -> np.ndarray:
         return self._closest(learned, self._whiten(learned, X))

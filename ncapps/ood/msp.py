@@ -11,6 +11,8 @@ from ncapps.ood.learned import Learned
 class MSP(HeadDetector):
     """Score max_c p_c, with p the softmax of the logits (Hendrycks and Gimpel, ICLR 2017, section 3).
 
+    Higher = more in-distribution.
+
     Examples
     --------
     >>> import numpy as np

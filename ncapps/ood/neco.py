@@ -70,8 +70,8 @@ class NECO(StatisticsDetector):
         centered = X - learned["mean"]
         inside = centered @ learned["subspace"]
         centered *= learned["scale"]
-        whole = np.einsum("ij,ij->i", centered, centered)
-        inside = np.einsum("ij,ij->i", inside, inside)
+        whole = np.vecdot(centered, centered)
+        inside = np.vecdot(inside, inside)
         ratio = np.sqrt(np.divide(inside, whole, out=np.zeros(len(X)), where=whole > 0))
         if not self.times_max_logit:
             return ratio

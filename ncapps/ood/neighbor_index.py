@@ -143,7 +143,7 @@ class NeighborIndex:
         if self._vectors is None:
             return squared[:, -1].astype(np.float64), rows
         offsets = queries.astype(np.float64) - self._vectors[rows]
-        return np.einsum("ij,ij->i", offsets, offsets), rows
+        return np.vecdot(offsets, offsets), rows
 
     def _checked(self, queries: np.ndarray) -> np.ndarray:
         if queries.ndim != 2 or queries.shape[1] != self.width:
@@ -190,7 +190,7 @@ def _measure_recall(index: NeighborIndex, points: np.ndarray, seed: int) -> floa
 
 def _distances(points: np.ndarray, row: int, others: np.ndarray) -> np.ndarray:
     offsets = points[others[others != row]].astype(np.float64) - points[row]
-    return np.einsum("ij,ij->i", offsets, offsets)
+    return np.vecdot(offsets, offsets)
 
 
 def _pack(index: Any, kind: str, recall: float) -> np.ndarray:

@@ -13,8 +13,8 @@ from ncapps.ood.ranges import check_range
 class ReAct(HeldOutHeadDetector):
     """Score logsumexp(W min(x, tau) + b), tau a percentile of all activations of known images.
 
-    Sun et al., NeurIPS 2021, arXiv 2111.12797. The known images are `fit`'s X_val, held out; without it they are the
-    fitted ones, on which a network is more active than on new images.
+    Higher = more in-distribution. Sun et al., NeurIPS 2021, arXiv:2111.12797. The known images are `fit`'s X_val, held
+    out; without it they are the fitted ones, on which a network is more active than on new images.
 
     Parameters
     ----------

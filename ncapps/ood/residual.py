@@ -51,7 +51,7 @@ class Residual(StatisticsDetector):
 
     def _score(self, learned: Learned, X: np.ndarray) -> np.ndarray:
         rest = (X - learned["origin"]) @ learned["null_space"]
-        return -np.sqrt(np.einsum("ij,ij->i", rest, rest))
+        return -np.sqrt(np.vecdot(rest, rest))
 
 
 def residual_space(

@@ -16,7 +16,8 @@ from ncapps.statistics import ClassStatistics
 class SCALE(HeadDetector):
     """Score logsumexp(W (r x) + b) = logsumexp(r (z - b) + b) with r = exp(s1 / s2) (Xu et al., ICLR 2024).
 
-    s1 is the sum of an image's activations, s2 that of its k = D - round(D p / 100) largest, at least one.
+    Higher = more in-distribution. s1 is the sum of an image's activations, s2 that of its k = D - round(D p / 100)
+    largest, at least one.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ class SHE(StatisticsDetector):
     Raises
     ------
     InputError
-        In `fit`, if a class has no correctly classified image.
+        By `fit`, if a class has no correctly classified image.
 
     Examples
     --------
@@ -63,7 +63,7 @@ class SHE(StatisticsDetector):
     def _choose(self, learned: Learned, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the row of the chosen class and the inner product with its pattern."""
         chosen = (X @ learned["weight"].T + learned["bias"]).argmax(axis=1)
-        scores = np.einsum("ij,ij->i", X, learned["patterns"][chosen])
+        scores = np.vecdot(X, learned["patterns"][chosen])
         added = np.flatnonzero(np.isneginf(learned["bias"]))
         if len(added):
             rivals = X @ learned["patterns"][added].T

@@ -41,7 +41,7 @@ def variance_floor(statistics: ClassStatistics) -> float:
 
 def mean_square(statistics: ClassStatistics) -> float:
     """Return the mean squared length of the features."""
-    lengths = np.einsum("ij,ij->i", statistics.means, statistics.means)
+    lengths = np.vecdot(statistics.means, statistics.means)
     return float((statistics.counts @ lengths + statistics.squares.sum()) / statistics.total)
 
 
