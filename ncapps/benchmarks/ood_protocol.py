@@ -91,7 +91,8 @@ class OODResults:
                     members = [name for name in groups if groups[name] == group]
                     yield {**where, "group": group, "set": "mean", **_flat(figures), **_refused(run, members)}
                 blank = dict.fromkeys(_flat(next(iter(run.sets.values()))), "")
-                yield {**where, "group": "known", "set": "report", **blank, **_refused(run, []), **_splits(run), **_seconds(run)}
+                measured = {**_refused(run, []), **_splits(run), **_seconds(run)}
+                yield {**where, "group": "known", "set": "report", **blank, **measured}
                 for name, figures in run.sets.items():
                     yield {**where, "group": groups[name], "set": name, **_flat(figures), **_refused(run, [name])}
 
