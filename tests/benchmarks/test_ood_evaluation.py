@@ -105,7 +105,7 @@ def test_the_decision_is_measured_at_each_rate_that_can_be_held(settings):
         assert row["unknown"]["middle"] == np.mean(features.unknown["middle"].values.max(axis=1) < cut)
         assert tuple(row["band"]) == false_alarm_band(99, 150, row["reject_rate"])
         assert row["in_band"] == (row["band"][0] <= row["refused"] <= row["band"][1])
-        pooled = np.concatenate([held, features.report.values.max(axis=1)])
+        pooled = np.concatenate([part.values.max(axis=1) for part in (features.validation, features.report)])
         assert row["splits_in_band"] == share_in_band(pooled, 99, row["reject_rate"]) >= 0.9
     assert run.threshold == pytest.approx(held[4])
 
