@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import logging
+import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,9 +59,9 @@ class Recognizer:
         report: FitReport | None = None,
     ) -> None:
         self.extractor = extractor
-        self.classifier = classifier
-        self.detector = detector
         self.report = report
+        self._parts = (classifier, detector)
+        self._writing = threading.Lock()
 
     @classmethod
     def fit(
@@ -131,6 +133,16 @@ class Recognizer:
         return cls(extractor, classifier, detector, report)
 
     @property
+    def classifier(self) -> PrototypeClassifier:
+        """What names an image."""
+        return self._parts[0]
+
+    @property
+    def detector(self) -> ETFDetector:
+        """What says whether an image is known at all."""
+        return self._parts[1]
+
+    @property
     def classes(self) -> tuple[Label, ...]:
         """Names of all classes, sorted."""
         return tuple(native(name) for name in self.classifier.classes_)
@@ -149,8 +161,8 @@ class Recognizer:
         skipped = tuple((entry.key, entry.reason) for entry in features.skipped)
         if not len(features.values):
             return Predictions(rows=(), skipped=skipped)
-        # Copies, so that a class that another thread adds meanwhile is in the whole answer or in no part of it.
-        classifier, detector = copy.copy(self.classifier), copy.copy(self.detector)
+        # Both at once: a class that another thread adds meanwhile is in the whole answer or in no part of it.
+        classifier, detector = self._parts
         probabilities = classifier.predict_proba(features.values)
         names = [native(name) for name in classifier.classes_]
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, : max(top, 1)]
@@ -183,10 +195,7 @@ class Recognizer:
         if not len(features.values):
             reasons = "; ".join(f"{entry.key}: {entry.reason}" for entry in features.skipped[:3])
             raise InputError(f"no image of class {name!r} could be read ({reasons or 'none came'})")
-        # Tried on a copy first: where the detector refuses, the classifier must not have changed.
-        copy.copy(self.detector).add_class(name, features.values)
-        self.classifier.add_class(name, features.values)
-        self.detector.add_class(name, features.values)
+        self._replace(lambda part: part.add_class(name, features.values))
         for entry in features.skipped:
             _logger.warning("class %r is added without %s: %s", name, entry.key, entry.reason)
         return self
@@ -199,10 +208,14 @@ class Recognizer:
         InputError
             If the class is unknown, or the last one.
         """
-        copy.copy(self.detector).remove_class(name)
-        self.classifier.remove_class(name)
-        self.detector.remove_class(name)
+        self._replace(lambda part: part.remove_class(name))
         return self
+
+    def _replace(self, change: Callable[[Any], Any]) -> None:
+        """Change copies of both parts, and put them in place at once, when neither has refused."""
+        with self._writing:
+            classifier, detector = map(copy.copy, self._parts)
+            self._parts = change(classifier), change(detector)
 
     def save(self, path: str | Path) -> None:
         """Write everything, the network's weights too, to one safetensors file, atomically."""

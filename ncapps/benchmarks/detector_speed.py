@@ -19,8 +19,8 @@ from ncapps.ood.knn import KNN
 from ncapps.ood.mds import MDS
 
 # What one image costs at least: rows and columns of each matrix that is multiplied with it. C classes, d width, r rank
-# of the within-class covariance (here d), n fitted images, b images in NNGuide's bank, k sub-centroids. Other names have
-# no bound told.
+# of the within-class covariance (here d), n fitted images, b images in NNGuide's bank, k sub-centroids. Other names
+# have no bound told.
 PRODUCTS: dict[str, tuple[str, ...]] = {
     # Two whiteners; vertices, directions, span and head; sub-centroids.
     "etf": ("dd", "dd", "Cd", "Cd", "Cd", "Cd", "kd"),

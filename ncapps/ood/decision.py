@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -52,23 +52,32 @@ class Decision:
             return cls(offset=offset, scores=scores)
         names, members = np.unique(np.asarray(nearest), return_inverse=True)
         members = members[order]
-        offsets = []
-        for position, name in enumerate(names.tolist()):
-            own = scores[members == position]
-            if len(own) < conformal.images_needed(reject_rate):
-                raise InputError(
-                    f"class {name!r} has {len(own)} calibration image(s), but a false-alarm rate of {reject_rate:g} "
-                    f"for each class needs {conformal.images_needed(reject_rate)}; calibrate with per_class=False"
-                )
-            offsets.append(conformal.threshold(own, reject_rate))
+        offsets = [
+            _own_threshold(name, scores[members == position], reject_rate)
+            for position, name in enumerate(names.tolist())
+        ]
         return cls(
             offset=offset, scores=scores, groups=tuple(names.tolist()), members=members, offsets=np.array(offsets)
         )
 
     def at_rate(self, reject_rate: float) -> Decision:
         """Return the decision at another false-alarm rate, from the same scores."""
-        nearest = [self.groups[member] for member in self.members] if self.groups else None
-        return self.calibrated(self.scores, reject_rate, nearest)
+        offset = conformal.threshold(self.scores, reject_rate)
+        offsets = [
+            _own_threshold(name, self.scores[self.members == position], reject_rate)
+            for position, name in enumerate(self.groups)
+        ]
+        return replace(self, offset=offset, offsets=np.array(offsets))
+
+    def without(self, name: Label) -> Decision:
+        """Drop a class's own threshold, so that a class of that name added later shares the common one."""
+        if name not in self.groups:
+            return self
+        position = self.groups.index(name)
+        # Its images stay among those that set the common threshold, as members of no group.
+        members = np.where(self.members == position, -1, self.members - (self.members > position))
+        groups = self.groups[:position] + self.groups[position + 1 :]
+        return replace(self, groups=groups, members=members, offsets=np.delete(self.offsets, position))
 
     def offsets_of(self, classes: Sequence[Label], nearest: np.ndarray) -> np.ndarray:
         """Return each image's threshold; a class without calibration images of its own has that of all together."""
@@ -87,7 +96,7 @@ class Decision:
         keys = np.sort(self.members * stride + np.arange(len(self.scores)))
         below = np.searchsorted(self.scores, scores, side="right")
         first = np.searchsorted(keys, group * stride)
-        size = np.append(np.bincount(self.members, minlength=len(self.groups)), 0)[group]
+        size = np.append(np.bincount(self.members[self.members >= 0], minlength=len(self.groups)), 0)[group]
         own = (1 + np.searchsorted(keys, group * stride + below) - first) / (size + 1)
         return np.where(group < len(self.groups), own, pooled)
 
@@ -95,3 +104,12 @@ class Decision:
         """Return each image's position in `groups`, or their number where its class has none."""
         position = {name: place for place, name in enumerate(self.groups)}
         return np.array([position.get(name, len(self.groups)) for name in classes])[nearest]
+
+
+def _own_threshold(name: Label, scores: np.ndarray, reject_rate: float) -> float:
+    if len(scores) < conformal.images_needed(reject_rate):
+        raise InputError(
+            f"class {name!r} has {len(scores)} calibration image(s), but a false-alarm rate of {reject_rate:g} "
+            f"for each class needs {conformal.images_needed(reject_rate)}; calibrate with per_class=False"
+        )
+    return conformal.threshold(scores, reject_rate)

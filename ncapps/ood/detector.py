@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
-from threadpoolctl import ThreadpoolController
 
 from ncapps import conformal, persist
 from ncapps.arrays import Label, as_features, as_labels, like, native, sorted_names, unknown_class
 from ncapps.errors import InputError
+from ncapps.ood.blocks import score_in_blocks
 from ncapps.ood.decision import Decision
 from ncapps.ood.learned import Learned
 from ncapps.ood.state import pack, unpack
-from ncapps.threads import map_in_threads
 
 _VERSION = 2
-# Rows scored together: enough for fast matrix products, few enough to stay near the core; and how many such blocks
-# are worth starting threads for.
-_BLOCK, _WORTH_THREADS = 1024, 8
+# One writer at a time, so that two classes added at once are both there; those who score never wait.
+_WRITING = threading.RLock()
 
 
 class Detector(OutlierMixin, BaseEstimator, ABC):
@@ -96,11 +96,13 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return score - threshold, shape (images,): below 0 = unknown."""
-        return like(self._margins(self._check(X)), X)
+        scores, offsets = self._scores_and_offsets(self._check(X))
+        return like(scores - offsets, X)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return +1 for known and -1 for unknown images, shape (images,)."""
-        return like(np.where(self._margins(self._check(X)) >= 0, 1, -1), X)
+        scores, offsets = self._scores_and_offsets(self._check(X))
+        return like(np.where(scores >= offsets, 1, -1), X)
 
     def nearest_class(self, X: Any) -> np.ndarray:
         """Return the name of the class that each image fits best, shape (images,).
@@ -160,14 +162,15 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
         InputError
             If the name is taken, there is no image, or the detector does not compare images with classes.
         """
-        learned = self._learned()
+        self._learned()
         self._check_growth()
         X = as_features(X, self.n_features_in_, type(self).__name__, min_rows=1)
         name = native(name)
-        if name in learned.classes:
-            raise InputError(f"class {name!r} is there already; remove it first, or choose another name")
-        sorted_names(learned.classes, [name])
-        self._renew(self.base_, {**self.added_, name: X})
+        with _WRITING:
+            if name in self.learned_.classes:
+                raise InputError(f"class {name!r} is there already; remove it first, or choose another name")
+            sorted_names(self.learned_.classes, [name])
+            self._renew(self.base_, {**self.added_, name: X})
         return self
 
     def remove_class(self, name: Label) -> Self:
@@ -178,17 +181,19 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
         InputError
             If the class is unknown, or the last one.
         """
-        learned = self._learned()
+        self._learned()
         self._check_growth()
         name = native(name)
-        if name not in learned.classes:
-            raise unknown_class(name, learned.classes)
-        if len(learned.classes) == 1:
-            raise InputError(f"class {name!r} is the last one; a detector without a class can't answer")
-        if name in self.added_:
-            self._renew(self.base_, {key: rows for key, rows in self.added_.items() if key != name})
-        else:
-            self._renew(self._without(self.base_, name), self.added_)
+        with _WRITING:
+            if name not in self.learned_.classes:
+                raise unknown_class(name, self.learned_.classes)
+            if name in self.added_:
+                self._renew(self.base_, {key: rows for key, rows in self.added_.items() if key != name})
+            elif len(self.base_.classes) == 1:
+                raise InputError(f"class {name!r} is the last one that was fitted; without any a detector can't answer")
+            else:
+                self._renew(self._without(self.base_, name), self.added_)
+                self.decision_ = self.decision_.without(name)
         return self
 
     def save(self, path: str | Path) -> None:
@@ -239,23 +244,24 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
         return base.without(name, self.per_class)
 
     def _begin(self, width: int, base: Learned) -> None:
+        # In C order, as a file gives them back: products with another order round otherwise.
+        arrays = {name: np.asarray(array, order="C") for name, array in base.arrays.items()}
         self.n_features_in_ = width
-        self._renew(base, {})
+        self._renew(replace(base, arrays=arrays), {})
         self.decision_ = Decision()
 
     def _renew(self, base: Learned, added: dict[Label, np.ndarray]) -> None:
-        # Last, and in one assignment: what other threads read.
+        learned = self._with_classes(base, added) if added else base
+        if added and not all(np.isfinite(learned[name]).all() for name in self.per_class):
+            raise InputError("the class can't be added: its features are too large; are they of this backbone?")
         self.base_, self.added_ = base, added
-        self.learned_ = self._with_classes(base, added) if added else base
+        # Last, and in one assignment: what other threads read.
+        self.learned_ = learned
 
     def _scores(self, learned: Learned, X: np.ndarray) -> np.ndarray:
-        if len(X) <= _BLOCK:
-            return self._score(learned, X)
-        blocks = [X[start : start + _BLOCK] for start in range(0, len(X), _BLOCK)]
-        libraries = ThreadpoolController() if len(blocks) >= _WORTH_THREADS else None
-        return np.concatenate(list(map_in_threads(lambda block: self._score(learned, block), blocks, libraries)))
+        return score_in_blocks(lambda block: self._score(learned, block), X)
 
-    def _margins(self, X: np.ndarray) -> np.ndarray:
+    def _scores_and_offsets(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         learned, decision = self._learned(), self.decision_
         if np.isnan(decision.offset):
             raise InputError(
@@ -263,8 +269,8 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
             )
         scores = self._scores(learned, X)
         if not decision.groups:
-            return scores - decision.offset
-        return scores - decision.offsets_of(learned.classes, self._nearest(learned, X))
+            return scores, np.full(len(scores), decision.offset)
+        return scores, decision.offsets_of(learned.classes, self._nearest(learned, X))
 
     def _learned(self) -> Learned:
         # `check_is_fitted` takes as long as scoring one image; it is asked only where its error is due.
@@ -274,8 +280,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
 
     def _calibrated(self) -> Decision:
         self._learned()
-        decision = self.decision_
-        if not len(decision.scores):
+        if not len((decision := self.decision_).scores):
             raise InputError("p-values need held-out known images: call calibrate(X_held_out, reject_rate=0.05) first")
         return decision
 

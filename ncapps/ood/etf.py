@@ -15,6 +15,7 @@ from ncapps.ood.etf_score import etf_score
 from ncapps.ood.etf_terms import TERMS, etf_terms
 from ncapps.ood.learned import Learned
 from ncapps.ood.linear_head import LinearHead
+from ncapps.ood.ranges import check_range
 from ncapps.ood.statistics_detector import StatisticsDetector
 from ncapps.ood.subcentroids import subcentroids
 from ncapps.prototypes import unit_rows
@@ -29,10 +30,12 @@ class ETFDetector(StatisticsDetector):
 
         evidence    logsumexp(W x + b)                          angle    max_c cos(A (x - m), v_c)
         direction   max_c cos(A' x, A' mu_c)                    span     ||P A x|| / ||A x||, P onto span(A mu_c)
-        neighbours  log sum_j exp(-30 ||x/||x|| - k_j||^2) over sub-centroids k_j, weighted by 2 min(NC1, 1)
+        neighbours  log sum_j exp(-30 ||x/||x|| - k_j||^2) over sub-centroids k_j
 
-    where F_j is the logistic law that t_j follows on images drawn from N(mu_c, S): Fisher's sum of log p-values.
-    Higher = more in-distribution; 0 is the best. No unknown image and no held-out image is needed.
+    where F_j is the logistic law that t_j follows on images drawn from N(mu_c, S): Fisher's sum of log p-values (1932),
+    with weights 2, 1/2, 3/2, 1 and 3 min(NC1, 1), divided by their sum. Higher = more in-distribution; 0 is the best
+    for fitted classes. No unknown and no held-out image is needed. The evidence is the energy score (Liu et al.,
+    NeurIPS 2020, eq. 4), the span that of NECO (Ben Ammar et al., ICLR 2024) after whitening.
 
     Parameters
     ----------
@@ -73,25 +76,27 @@ class ETFDetector(StatisticsDetector):
         return dict(zip(TERMS, values.T, strict=True))
 
     def _fit(self, X: np.ndarray, y: np.ndarray, head: Any, X_val: np.ndarray | None) -> Learned:
-        if self.subcentroids < 0:
-            raise InputError(f"subcentroids is a number of centres a class, 0 or more, but {self.subcentroids} came")
+        check_range("subcentroids", self.subcentroids, 0, np.inf, closed="low", whole=True, hint="centres a class")
         if not self.subcentroids:
             return super()._fit(X, y, head, X_val)
         statistics = ClassStatistics.from_features(X, y)
         read = LinearHead.of(head, statistics.width)
         codes = np.unique(y, return_inverse=True)[1]
-        learned = self._learn(statistics, read, subcentroids(unit_rows(X), codes, self.subcentroids, self.seed))
+        learned = self._learn(
+            statistics, read, subcentroids(unit_rows(X), codes, int(self.subcentroids), int(self.seed))
+        )
         self.statistics_, self.head_ = statistics, read
         return learned
 
     def _learn(
         self, statistics: ClassStatistics, head: LinearHead | None, centres: np.ndarray | None = None
     ) -> Learned:
+        check_range("seed", self.seed, 0, np.inf, closed="low", whole=True)
         if self.vertices not in SOURCES:
             raise InputError(f"vertices {self.vertices!r} is not known; choose one of {', '.join(SOURCES)}")
         if centres is None:
             centres = np.zeros((0, statistics.width))
-        return learn_etf(statistics, head, self.vertices, centres, self.seed)
+        return learn_etf(statistics, head, self.vertices, centres, int(self.seed))
 
     def _score(self, learned: Learned, X: np.ndarray) -> np.ndarray:
         return etf_score(learned, X)

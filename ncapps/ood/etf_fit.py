@@ -8,7 +8,7 @@ from ncapps.collapse_measures import nc1_undivided
 from ncapps.covariance import oas_amount, shrink
 from ncapps.errors import InputError
 from ncapps.ood.etf_score import raw_score
-from ncapps.ood.etf_terms import etf_terms
+from ncapps.ood.etf_terms import TERMS, WEIGHTS, etf_terms
 from ncapps.ood.learned import Learned
 from ncapps.ood.linear_head import LinearHead
 from ncapps.ood.logistic_law import fit_law
@@ -44,7 +44,10 @@ def learn_etf(
     shares = statistics.counts / statistics.total
     unit = unit_covariance(means, covariance, shares)
     unit = shrink(unit, oas_amount(unit, statistics.total))
-    unit_whitener = triangular_whitener(unit + np.eye(len(unit)) * (np.trace(unit) or 1.0) * _FLOOR**2)
+    # Unit features are of the size 1: variance below that of float32's rounding is none.
+    floor = max(float(np.trace(unit)) * _FLOOR**2, float(np.finfo(np.float32).eps) ** 2) / len(unit)
+    unit_whitener = triangular_whitener(unit + np.eye(len(unit)) * floor)
+    head = None if head is None else head.in_order_of(means)
     read = head or LinearHead.from_means(statistics)
     arrays = {
         "means": means,
@@ -58,31 +61,38 @@ def learn_etf(
         "weight": read.weight,
         "bias": read.bias,
         # Whether the head's rows are those of the classes, so that a class added can have one.
-        "matched": np.asarray(len(read.weight) == len(means)),
+        "matched": np.asarray(read.names_each(means)),
         "centres": centres,
     }
     draws = np.random.default_rng(seed)
-    codes = draws.choice(len(means), _DRAWS, p=shares)
+    codes = np.searchsorted(np.cumsum(shares), (np.arange(_DRAWS) + 0.5) / _DRAWS).clip(max=len(means) - 1)
     images = means[codes] + unwhiten(draws.standard_normal((_DRAWS, means.shape[1])), whitener)
     arrays["vertices"] = _vertices(arrays, head, source, images, codes)
     learned = Learned(arrays=arrays, classes=statistics.classes)
     medians, spreads = fit_law(etf_terms(learned, images)[0])
-    arrays["weights"] = _weights(statistics, spreads > 0)
-    arrays["medians"], arrays["spreads"] = medians, np.where(spreads > 0, spreads, 1.0)
-    arrays["median_score"] = np.median(raw_score(learned, images)[0])
-    arrays["shifts"] = np.zeros(len(means))
-    return learned
+    learned = learned.with_arrays(
+        weights=_weights(statistics, spreads > 0),
+        medians=medians,
+        spreads=np.where(spreads > 0, spreads, 1.0),
+        shifts=np.zeros(len(means)),
+    )
+    scores = raw_score(learned, images)[0]
+    return learned.with_arrays(median_score=np.median(scores), lowest_score=np.quantile(scores, 0.001))
 
 
-def orthonormal_rows(matrix: np.ndarray) -> np.ndarray:
-    """Return an orthonormal basis of the rows' span, shape (rank, width)."""
+def orthonormal_rows(matrix: np.ndarray, size: float = 0.0) -> np.ndarray:
+    """Return an orthonormal basis of the rows' span, shape (rank, width); rows of rounding against `size` count not."""
     _, singular, right = np.linalg.svd(matrix, full_matrices=False)
-    return right[singular > max(matrix.shape) * np.finfo(np.float64).eps * max(singular[0], np.finfo(np.float64).tiny)]
+    size = max(size, float(singular[0]), np.finfo(np.float64).tiny)
+    return right[singular > max(matrix.shape) * np.finfo(np.float64).eps * size]
 
 
 def _regular(statistics: ClassStatistics, spread: float) -> np.ndarray:
     """Return the shrunk within-class covariance with a floor, so that exact collapse can be whitened too."""
-    covariance = shrink(statistics.within_covariance, oas_amount(statistics.within_covariance, statistics.total))
+    # Divided by n - K: of few images a class the means take up much of the scatter.
+    free = max(statistics.total - len(statistics.classes), 1)
+    covariance = statistics.within / free
+    covariance = shrink(covariance, oas_amount(covariance, free))
     width = len(covariance)
     # Constant features have neither spread nor noise: their own length is the unit then.
     unit = spread + np.trace(covariance) or float((statistics.means**2).sum(axis=1).mean()) or 1.0
@@ -102,13 +112,17 @@ def _vertices(
     extent = np.linalg.norm(possible["means"], axis=1).max()
     if extent <= 1e3 * np.finfo(np.float64).eps * np.linalg.norm(arrays["whitened_means"], axis=1).max():
         return np.zeros((count, width))
-    if head is not None and len(head.weight) == count:
+    if head is not None and arrays["matched"]:
         possible["head"] = factor_product(head.weight - head.weight.mean(axis=0), arrays["whitener"])
     if 2 <= count <= width + 1:
         possible["simplex"] = SimplexETF.fit(arrays["whitened_means"]).vertices
     if source != "auto":
         if source not in possible:
-            needs = "a head with one row a class" if source == "head" else f"{width + 1} classes at most"
+            needs = (
+                "a head with one row a class that names each mean"
+                if source == "head"
+                else f"{width + 1} classes at most"
+            )
             raise InputError(f"vertices={source!r} needs {needs}, but {count} classes came; take 'auto' or 'means'")
         return unit_rows(possible[source])
     directions = unit_rows(whiten(images, arrays["whitener"]) - arrays["whitened_center"])
@@ -132,5 +146,6 @@ def _weights(statistics: ClassStatistics, varies: np.ndarray) -> np.ndarray:
     centered = statistics.means - statistics.center
     nc1 = nc1_undivided(statistics.within_covariance, centered) / len(centered)
     gate = min(nc1, 1.0) if np.isfinite(nc1) else 1.0
-    weights = np.array([1.5, 1.0, 1.0, 1.0, 2.0 * gate]) * varies
+    gated = {**WEIGHTS, "neighbours": WEIGHTS["neighbours"] * gate}
+    weights = np.array([gated[term] for term in TERMS]) * varies
     return weights / (weights.sum() or 1.0)

@@ -11,12 +11,17 @@ from ncapps.ood.triangular import whiten
 from ncapps.prototypes import squared_distances
 
 TERMS = ("evidence", "angle", "direction", "span", "neighbours")
+# Chosen, one setting for all, on networks trained on six classes of CIFAR-10 or eight digits, on TrashNet classes held
+# out, and on CIFAR-10 images mixed, cut up and turned; what they see in common, angle and evidence share.
+WEIGHTS = {"evidence": 2.0, "angle": 0.5, "direction": 1.5, "span": 1.0, "neighbours": 3.0}
 
 
 def etf_terms(learned: Learned, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the terms, shape (images, 5) in the order of `TERMS`, and the row of the nearest class of each image."""
-    whitened = whiten(X, learned["whitener"])
-    closeness = _closeness(learned, whitened)
+    # About the centre first: far from it differences would cancel.
+    offsets = whiten(X - learned["center"], learned["whitener"])
+    whitened = offsets + learned["whitened_center"]
+    closeness = _closeness(learned, offsets)
     nearest = closeness.argmax(axis=1)
     turned = whiten(X, learned["unit_whitener"])
     columns = [
@@ -29,11 +34,11 @@ def etf_terms(learned: Learned, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(columns, axis=1), nearest
 
 
-def _closeness(learned: Learned, whitened: np.ndarray) -> np.ndarray:
+def _closeness(learned: Learned, offsets: np.ndarray) -> np.ndarray:
     """Cosine between an image and each vertex; where the classes have no vertices, minus the distance to each mean."""
     if not learned.once("simplex", learned["vertices"].any):
-        return -np.sqrt(squared_distances(whitened, learned["whitened_means"]))
-    offsets = whitened - learned["whitened_center"]
+        means = learned["whitened_means"] - learned["whitened_center"]
+        return -np.sqrt(squared_distances(offsets, means))
     return (offsets @ learned["vertices"].T) / _lengths(offsets)[:, None]
 
 

@@ -58,6 +58,19 @@ class LinearHead:
         check_finite(bias[:, None])
         return cls(weight=weight, bias=bias)
 
+    def names_each(self, means: np.ndarray) -> bool:
+        """Whether there is a row for each class mean, in their order, and each mean is named by its own."""
+        return len(self.weight) == len(means) and bool((self.logits(means).argmax(axis=1) == range(len(means))).all())
+
+    def in_order_of(self, means: np.ndarray) -> LinearHead:
+        """Return the head with its rows in the order of the class means, where each names just one; else as it is."""
+        if len(self.weight) != len(means):
+            return self
+        named = self.logits(means).argmax(axis=1)
+        if len(np.unique(named)) < len(means):
+            return self
+        return LinearHead(weight=self.weight[named], bias=self.bias[named])
+
     @classmethod
     def from_means(cls, statistics: ClassStatistics) -> LinearHead:
         """Return the head that NC4 promises: its logits are -||x - mu_c||^2 / (2 s^2), up to a term all classes share.

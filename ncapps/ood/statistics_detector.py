@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -52,7 +53,8 @@ class StatisticsDetector(Detector):
         """Add a batch of known images to those fitted; clears the calibration.
 
         All is learned anew from the summed statistics each time: for a long stream sum up
-        `ClassStatistics.from_batches` first and call `fit_statistics` once.
+        `ClassStatistics.from_batches` first and call `fit_statistics` once. What only single images can tell, such as
+        an `ETFDetector`'s sub-centroids, is dropped.
 
         Parameters
         ----------
@@ -76,21 +78,30 @@ class StatisticsDetector(Detector):
         return self._refit(self._statistics() + batch, self.head_ if head is None else head)
 
     def merge(self, other: Self) -> Self:
-        """Return a new detector, what one fit to the images of both would give, to 1e-10; not calibrated.
+        """Return a new detector, what one fit to the statistics of both would give, to 1e-10; not calibrated.
+
+        What only single images can tell, such as an `ETFDetector`'s sub-centroids, is dropped; classes added stay.
 
         Raises
         ------
         InputError
-            If the two differ in kind, settings or feature width.
+            If the two differ in kind, settings, head or feature width, or both have a class that one has added.
         """
         if type(other) is not type(self) or other.get_params() != self.get_params():
             raise InputError(
                 f"{self!r} and {other!r} can't be merged; both must be the same detector with the same settings"
             )
+        if not _same_head(self.head_, other.head_):
+            raise InputError("the two detectors have different heads; fit both with the same one")
+        own, others = ({*one.added_, *one.base_.classes} for one in (self, other))
+        twice = sorted((own & {*other.added_}) | (others & {*self.added_}))
+        if twice:
+            raise InputError(
+                f"class {twice[0]!r} is in both detectors, and was added from a few images in one; remove it there"
+            )
         merged = type(self)(**self.get_params())
         merged.fit_statistics(self._statistics() + other._statistics(), self.head_)
-        added = {**self.added_, **other.added_}
-        merged._renew(merged.base_, {name: rows for name, rows in added.items() if name not in merged.classes_})
+        merged._renew(merged.base_, {**self.added_, **other.added_})
         return merged
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -137,8 +148,10 @@ class StatisticsDetector(Detector):
         """Return the statistics without the fitted classes that were removed since."""
         self._learned()
         statistics = self.statistics_
-        for name in set(statistics.classes) - set(self.base_.classes):
-            statistics = statistics.forget(name)
+        for name in sorted(set(statistics.classes) - set(self.base_.classes)):
+            rest = statistics.forget(name)
+            # The pooled scatter can't be told apart by class: what stays keeps the covariance as it was.
+            statistics = replace(rest, pooled=rest.pooled * (rest.total / statistics.total))
         return statistics
 
 
@@ -149,3 +162,9 @@ def _check_unit(statistics: ClassStatistics, name: str) -> None:
             f"{name} needs statistics of features divided by their length, but those that came have a mean squared "
             f"length of {mean_square:.4g}; use ClassStatistics.from_features(unit_rows(X), y)"
         )
+
+
+def _same_head(one: LinearHead | None, other: LinearHead | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one.weight, other.weight) and np.array_equal(one.bias, other.bias)

@@ -129,7 +129,8 @@ def _decisions(evaluation: Any, subject: str) -> Grid:
         for run in evaluation.runs
     )
     bands = [f" ({row['band'][0]:.1%} to {row['band'][1]:.1%})" if "band" in row else "" for row in rows]
-    columns = ("Detector", *(f"at most {rate:.0%}{band}" for rate, band in zip(rates, bands, strict=True)), "Splits in the band")
+    asked = [f"at most {rate:.0%}{band}" for rate, band in zip(rates, bands, strict=True)]
+    columns = ("Detector", *asked, "Splits in the band")
     caption = (
         "Known images refused, by the rate asked for, and where chance would put 95 of 100 measurements; last, at each "
         "rate, how many of the random splits into validation and reporting images lie there"

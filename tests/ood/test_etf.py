@@ -115,7 +115,8 @@ def test_on_a_perfect_simplex_all_sources_of_vertices_agree(source):
 
 def test_auto_takes_the_source_best_aligned_with_the_images():
     X, y = collapsed()
-    wrong = SimpleNamespace(weight=np.random.default_rng(2).standard_normal((5, 8)), bias=None)
+    right, noise = head_of(X, y), np.random.default_rng(2).standard_normal((5, 8))
+    wrong = SimpleNamespace(weight=right.weight + 0.4 * right.weight.std() * noise, bias=right.bias)
     automatic = ETFDetector(subcentroids=0).fit(X, y, wrong).vertices_
     head = ETFDetector(subcentroids=0, vertices="head").fit(X, y, wrong).vertices_
     assert not np.allclose(automatic, head)
@@ -186,7 +187,7 @@ def test_a_head_of_other_classes_gives_evidence_but_no_vertices():
     head = SimpleNamespace(weight=np.random.default_rng(0).standard_normal((20, 8)), bias=np.zeros(20))
     detector = ETFDetector().fit(X, y, head)
     assert detector.add_class(9, unknown(5)).learned_["weight"].shape == (20, 8)
-    with pytest.raises(InputError, match="vertices='head' needs a head with one row a class, but 5 classes came"):
+    with pytest.raises(InputError, match="vertices='head' needs a head with one row a class"):
         ETFDetector(vertices="head").fit(X, y, head)
 
 
@@ -245,7 +246,7 @@ def test_errors_name_the_cause():
     detector = ETFDetector().fit(X, y)
     with pytest.raises(InputError, match="vertices 'rows' is not known; choose one of auto, means, head, simplex"):
         ETFDetector(vertices="rows").fit(X, y)
-    with pytest.raises(InputError, match="subcentroids is a number of centres a class, 0 or more, but -1 came"):
+    with pytest.raises(InputError, match="subcentroids must be a whole number in .*, but -1 came"):
         ETFDetector(subcentroids=-1).fit(X, y)
     with pytest.raises(InputError, match="class 3 is there already"):
         detector.add_class(3, X[:5])
@@ -255,3 +256,44 @@ def test_errors_name_the_cause():
         ETFDetector().fit(X[:10]).remove_class(0)
     with pytest.raises(InputError, match="1 image\\(s\\) or more are needed, but 0 came"):
         detector.add_class(8, X[:0])
+
+
+def test_a_head_in_another_order_is_put_in_that_of_the_classes():
+    X, y = collapsed(spread=1.0)
+    head, order = head_of(X, y), [1, 2, 3, 4, 0]
+    turned = SimpleNamespace(weight=head.weight[order], bias=head.bias[order])
+    one, other = ETFDetector().fit(X, y, head), ETFDetector().fit(X, y, turned)
+    assert np.array_equal(one.score_samples(unknown()), other.score_samples(unknown()))
+    assert np.array_equal(one.remove_class(3).score_samples(X), other.remove_class(3).score_samples(X))
+
+
+def test_images_that_are_no_class_let_few_unknown_ones_pass():
+    X, y = collapsed()
+    detector = ETFDetector().fit(X, y).calibrate(collapsed(seed=9)[0])
+    strange = unknown(400)
+    detector.add_class(9, strange[:5])
+    assert np.mean(detector.predict(strange[5:]) == 1) < 0.02
+
+
+def test_what_can_not_be_added_leaves_everything_as_it_was():
+    X, y = collapsed()
+    detector = ETFDetector().fit(X, y)
+    before = detector.score_samples(X)
+    with (
+        pytest.raises(InputError, match="the class can't be added: its features are too large"),
+        np.errstate(all="ignore"),
+    ):
+        detector.add_class(9, X[:5] * 1e200)
+    assert detector.classes_ == (0, 1, 2, 3, 4)
+    assert np.array_equal(detector.score_samples(X), before)
+    for name in range(4):
+        detector.add_class(9, X[:5] + 1).remove_class(name).remove_class(9)
+    with pytest.raises(InputError, match="class 4 is the last one that was fitted"):
+        detector.add_class(9, X[:5] + 1).remove_class(4)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 4])
+def test_features_of_one_column(classes):
+    random = np.random.default_rng(1)
+    X = 5 * random.standard_normal(classes).repeat(20)[:, None] + 0.3 * random.standard_normal((20 * classes, 1))
+    assert np.isfinite(ETFDetector().fit(X, np.arange(classes).repeat(20)).score_samples(X)).all()
