@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+NEIGHBOURS = ("knn", "nn_guide")
 RESULTS = sorted((ROOT / "recipes" / "results").glob("*.json"))
 
 
@@ -64,3 +65,35 @@ def test_the_accuracies_on_real_images_are_those_of_the_files():
         assert f"{100 * row['accuracy']:.2f} %" in README
     for row in read("photos.json")["top1"].values():
         assert f"{100 * row['mean']:.1f} %" in README
+
+
+def test_the_detectors_figures_are_those_of_the_file():
+    leads = 0
+    for network in read("ood_shared_cifar10.json")["networks"]:
+        if network["task"] != "CIFAR-10":
+            continue
+        etf = next(row for row in network["detectors"] if row["detector"] == "etf")
+        for group in ("near", "far"):
+            found, rates = network["comparison"][group], etf["groups"][group]
+            lead, low, high = (f"{100 * value:+.2f}" for value in found["difference"])
+            best = f"{found['best_other']} {100 * found['best_other_auroc']:.1f}"
+            line = f"| {network['network']}, {group} | **{100 * found['auroc']:.1f}** | {best} | {lead} [{low}, {high}] |"
+            assert f"{line} {100 * rates['fpr95_ood'][0]:.1f} / {100 * rates['fpr95_id'][0]:.1f} |" in README
+            leads += found["difference"][1] > 0
+    assert leads == 4
+
+
+def test_the_false_alarms_speeds_and_delays_are_those_of_the_files():
+    rows = [row for network in read("ood_shared_cifar10.json")["networks"] for row in network["detectors"]]
+    share = min(entry["splits_in_band"] for row in rows for entry in row["decision"])
+    assert f"in {int(100 * share)} % or more of 200 random splits" in README
+    found = read("drift.json")["networks"]
+    alarms = [100 * kind["false_alarms"] / kind["runs"] for one in found for kind in (one["fresh"], one["given"])]
+    assert f"{min(alarms):.1f} to {max(alarms):.1f} % of" in " ".join(README.split())
+    delays = [kind["changes"]["mnist"]["delay_median"] for one in found for kind in (one["fresh"], one["given"])]
+    assert f"after {min(delays):.0f} to {max(delays):.0f} images" in " ".join(README.split())
+    speed = read("bench_ood.json")
+    slowest = min((row["images_per_second"], name) for name, row in speed["batch"].items() if name not in NEIGHBOURS)
+    assert f"{slowest[0] / 1000:.0f},000 images a second ({slowest[1]})" in " ".join(README.split())
+    assert f"{speed['one_image']['etf']['median']:.0f} µs" in README
+    assert f"MDS is {speed['mds_against_loop']['speed_up']:.0f} times as fast as a class loop" in " ".join(README.split())

@@ -41,7 +41,8 @@ class DetectorSpeedSettings:
 
     Batches are scored at `images` x `width` with `classes`; single images there, and at `large_classes` x `large_width`
     fitted on `large_images`. A detector that would take longer than `seconds` a round over all images scores fewer.
-    The class loop of the usual MDS is timed on `loop_classes` and scaled up to all.
+    Batches are scored on `threads` threads, single images and the products beside them on `single_threads`: waking a
+    second one takes longer than it saves. The class loop of the usual MDS is timed on `loop_classes` and scaled up to all.
     """
 
     detectors: tuple[str, ...] = tuple(DETECTORS)
@@ -57,6 +58,7 @@ class DetectorSpeedSettings:
     seconds: float = 10.0
     rounds: int = 5
     threads: int = 2
+    single_threads: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -69,7 +71,7 @@ class DetectorSpeedSettings:
 
 
 def measure_detector_speed(settings: DetectorSpeedSettings) -> dict[str, Any]:
-    """Time all detectors in interleaved rounds, on `settings.threads` threads.
+    """Time all detectors in interleaved rounds.
 
     Returns
     -------
@@ -82,14 +84,15 @@ def measure_detector_speed(settings: DetectorSpeedSettings) -> dict[str, Any]:
         small = _Arena(settings, settings.images, settings.width, settings.classes)
         result: dict[str, Any] = {
             "batch": _batches(small, settings),
-            "one_image": _microseconds(
-                interleaved({name: small.single(name) for name in settings.detectors}, settings.rounds)
-            ),
             "knn_against_faiss": _against_faiss(small, settings),
         }
+        with threadpool_limits(settings.single_threads):
+            singles = {name: small.single(name) for name in settings.detectors}
+            result["one_image"] = _microseconds(interleaved(singles, settings.rounds))
         del small
         large = _Arena(settings, settings.large_images, settings.large_width, settings.large_classes)
-        result["one_image_large"] = _large(large, settings)
+        with threadpool_limits(settings.single_threads):
+            result["one_image_large"] = _large(large, settings)
         result["mds_against_loop"] = _against_loop(large, settings)
     return result
 

@@ -63,6 +63,7 @@ def learn_etf(
         # Whether the head's rows are those of the classes, so that a class added can have one.
         "matched": np.asarray(read.names_each(means)),
         "centres": centres,
+        "centre_squares": np.vecdot(centres, centres),
     }
     draws = np.random.default_rng(seed)
     codes = np.searchsorted(np.cumsum(shares), (np.arange(_DRAWS) + 0.5) / _DRAWS).clip(max=len(means) - 1)

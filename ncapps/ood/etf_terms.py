@@ -45,7 +45,7 @@ def _closeness(learned: Learned, offsets: np.ndarray) -> np.ndarray:
 def _neighbours(learned: Learned, X: np.ndarray) -> np.ndarray:
     if not len(learned["centres"]):
         return np.zeros(len(X))
-    return neighbourhood(X / _lengths(X)[:, None], learned["centres"])
+    return neighbourhood(X / _lengths(X)[:, None], learned["centres"], learned["centre_squares"])
 
 
 def _lengths(X: np.ndarray) -> np.ndarray:

@@ -36,9 +36,16 @@ def subcentroids(features: np.ndarray, codes: np.ndarray, each: int, seed: int =
     return np.concatenate(centres).astype(np.float64)
 
 
-def neighbourhood(units: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Return log sum_j exp(-d_j^2 / reach) over the centres, shape (images,); higher = nearer."""
+def neighbourhood(units: np.ndarray, centres: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Return log sum_j exp(-d_j^2 / reach) over the centres, shape (images,); higher = nearer.
+
+    Parameters
+    ----------
+    squares : numpy.ndarray
+        The centres' squared lengths, shape (centres,): taken anew they would cost one image half its time.
+    """
     pulls = units @ centres.T
-    pulls *= 2 / _REACH
-    pulls -= np.vecdot(centres, centres) / _REACH
+    pulls *= 2
+    pulls -= squares
+    pulls /= _REACH
     return logsumexp(pulls) - np.vecdot(units, units) / _REACH

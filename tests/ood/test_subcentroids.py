@@ -38,4 +38,6 @@ def test_the_neighbourhood_is_its_formula():
     random = np.random.default_rng(2)
     units, centres = random.standard_normal((20, 4)), random.standard_normal((7, 4)).astype(np.float32)
     squared = ((units[:, None] - centres) ** 2).sum(axis=2)
-    assert neighbourhood(units, centres) == pytest.approx(logsumexp(-30 * squared, axis=1), rel=1e-5)
+    assert neighbourhood(units, centres, (centres**2).sum(axis=1)) == pytest.approx(
+        logsumexp(-30 * squared, axis=1), rel=1e-5
+    )
