@@ -32,7 +32,7 @@ def main(recipe: Recipe) -> None:
     for name in recipe.speed.detectors:
         large = result["one_image_large"][name]
         rate, one = result["batch"][name]["images_per_second"], result["one_image"][name]["median"]
-        bound = f"{large['products_median']:>14.0f}{large['ratio_of_medians']:>7.1f}" if "products" in large else ""
+        bound = f"{large['products_median']:>14.0f}{large['ratio']:>7.2f}" if "products" in large else ""
         print(f"{name:<16}{rate:>12,.0f}{one:>10.0f}{large['median']:>11.0f}{bound}")
     loop, faiss = result["mds_against_loop"], result["knn_against_faiss"]
     print(f"MDS is {loop['speed_up']:.0f} times as fast as a class loop (extrapolated from", end=" ")

@@ -31,7 +31,8 @@ def test_every_detector_is_timed_and_set_against_its_products():
         assert batch["images_per_second_at_best"] >= batch["images_per_second"] > 0
         assert result["one_image"][name]["median"] >= result["one_image"][name]["minimum"] > 0
         if name in PRODUCTS:
-            assert large["ratio_of_medians"] == pytest.approx(large["median"] / large["products_median"])
+            # The rounds' ratios lie around that of the medians, however much the machine sways.
+            assert 0.1 < large["ratio"] / (large["median"] / large["products_median"]) < 10
     loop = result["mds_against_loop"]
     assert (loop["batch"], loop["loop_timed_on_classes"], loop["loop_extrapolated_to_classes"]) == (40, 2, 9)
     assert loop["speed_up"] == pytest.approx(4.5 * loop["loop"]["median"] / loop["mds"]["median"])
