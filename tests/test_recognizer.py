@@ -19,6 +19,12 @@ def colours(names=("blue", "green", "red"), each=15, seed=0):
 
 @pytest.fixture(scope="module")
 def extractor():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return _extractor()
+
+
+def _extractor():
     backbone = Backbone("cifar_resnet20", pretrained=False, preprocessing={"size": (16, 16)})
     return FeatureExtractor(backbone, precision="float32", progress=False)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -130,7 +129,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
         InputError
             If the images are too few for the rate, or the rate is outside 0..1.
         """
-        X, learned = self._check(X), self._learned()
+        X, learned = self._check(X), self.learned_
         nearest = [learned.classes[row] for row in self._nearest(learned, X)] if per_class else None
         self.decision_ = Decision.calibrated(self._scores(learned, X), reject_rate, nearest)
         return self
@@ -244,15 +243,15 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
         return base.without(name, self.per_class)
 
     def _begin(self, width: int, base: Learned) -> None:
-        # In C order, as a file gives them back: products with another order round otherwise.
-        arrays = {name: np.asarray(array, order="C") for name, array in base.arrays.items()}
         self.n_features_in_ = width
-        self._renew(replace(base, arrays=arrays), {})
+        # In C order, as a file gives them back: products with another order round otherwise.
+        self._renew(base.with_arrays(**{name: np.asarray(rows, order="C") for name, rows in base.arrays.items()}), {})
         self.decision_ = Decision()
 
     def _renew(self, base: Learned, added: dict[Label, np.ndarray]) -> None:
         learned = self._with_classes(base, added) if added else base
-        if added and not all(np.isfinite(learned[name]).all() for name in self.per_class):
+        # -inf is SHE's mark of a class that the head does not know.
+        if added and any((np.isnan(learned[name]) | np.isposinf(learned[name])).any() for name in self.per_class):
             raise InputError("the class can't be added: its features are too large; are they of this backbone?")
         self.base_, self.added_ = base, added
         # Last, and in one assignment: what other threads read.
