@@ -45,42 +45,27 @@ class OpenOODProtocol:
     preprocessing: Preprocessing
 
 
-_CIFAR_FAR = ("mnist", "svhn", "texture", "places365")
 _IMAGENET_NEAR = ("ssb_hard", "ninco")
 _IMAGENET_FAR = ("inaturalist", "textures", "openimage_o")
 _IMAGENET_PREPROCESSING = Preprocessing(size=(224, 224), crop_pct=224 / 256, interpolation="bilinear")
 
+
+def _cifar(name: str, classes: int, other: str, mean: tuple[float, ...], std: tuple[float, ...]) -> OpenOODProtocol:
+    """Return the benchmark of one CIFAR, to which the other is near."""
+    return OpenOODProtocol(
+        lists=name,
+        classes=classes,
+        images="images_classic",
+        near=(other, "tin"),
+        far=("mnist", "svhn", "texture", "places365"),
+        elsewhere={},
+        preprocessing=Preprocessing(size=(32, 32), crop_pct=1.0, interpolation="bilinear", mean=mean, std=std),
+    )
+
+
 OPENOOD: dict[str, OpenOODProtocol] = {
-    "cifar10": OpenOODProtocol(
-        lists="cifar10",
-        classes=10,
-        images="images_classic",
-        near=("cifar100", "tin"),
-        far=_CIFAR_FAR,
-        elsewhere={},
-        preprocessing=Preprocessing(
-            size=(32, 32),
-            crop_pct=1.0,
-            interpolation="bilinear",
-            mean=(0.4914, 0.4822, 0.4465),
-            std=(0.2470, 0.2435, 0.2616),
-        ),
-    ),
-    "cifar100": OpenOODProtocol(
-        lists="cifar100",
-        classes=100,
-        images="images_classic",
-        near=("cifar10", "tin"),
-        far=_CIFAR_FAR,
-        elsewhere={},
-        preprocessing=Preprocessing(
-            size=(32, 32),
-            crop_pct=1.0,
-            interpolation="bilinear",
-            mean=(0.5071, 0.4867, 0.4408),
-            std=(0.2675, 0.2565, 0.2761),
-        ),
-    ),
+    "cifar10": _cifar("cifar10", 10, "cifar100", mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616)),
+    "cifar100": _cifar("cifar100", 100, "cifar10", mean=(0.5071, 0.4867, 0.4408), std=(0.2675, 0.2565, 0.2761)),
     # The textures of both ImageNet benchmarks lie with the small images.
     "imagenet200": OpenOODProtocol(
         lists="imagenet200",

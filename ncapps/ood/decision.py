@@ -47,18 +47,10 @@ class Decision:
         """
         order = np.argsort(conformal.check_scores(scores, "calibration scores"), kind="stable")
         scores = np.asarray(scores, dtype=np.float64)[order]
-        offset = conformal.threshold(scores, reject_rate)
         if nearest is None:
-            return cls(offset=offset, scores=scores)
+            return cls(scores=scores).at_rate(reject_rate)
         names, members = np.unique(np.asarray(nearest), return_inverse=True)
-        members = members[order]
-        offsets = [
-            _own_threshold(name, scores[members == position], reject_rate)
-            for position, name in enumerate(names.tolist())
-        ]
-        return cls(
-            offset=offset, scores=scores, groups=tuple(names.tolist()), members=members, offsets=np.array(offsets)
-        )
+        return cls(scores=scores, groups=tuple(names.tolist()), members=members[order]).at_rate(reject_rate)
 
     def at_rate(self, reject_rate: float) -> Decision:
         """Return the decision at another false-alarm rate, from the same scores."""

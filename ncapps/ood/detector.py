@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ncapps import conformal, persist
-from ncapps.arrays import Label, as_features, as_labels, like, native, sorted_names, unknown_class
+from ncapps.arrays import Label, as_features, as_labels, like, native, sorted_names, to_numpy, unknown_class
 from ncapps.errors import InputError
 from ncapps.ood.blocks import score_in_blocks
 from ncapps.ood.decision import Decision
@@ -150,7 +150,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
 
         The procedure of Benjamini and Hochberg (1995) on the p-values, valid for conformal ones (Bates et al. 2023).
         """
-        flagged = conformal.benjamini_hochberg(np.asarray(self.p_values(self._check(X))), false_discovery_rate)
+        flagged = conformal.benjamini_hochberg(to_numpy(self.p_values(X)), false_discovery_rate)
         return like(np.where(flagged, -1, 1), X)
 
     def add_class(self, name: Label, X: Any) -> Self:

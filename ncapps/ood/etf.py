@@ -12,7 +12,7 @@ from ncapps.errors import InputError
 from ncapps.ood.etf_fit import SOURCES, learn_etf
 from ncapps.ood.etf_growth import with_added
 from ncapps.ood.etf_score import etf_score
-from ncapps.ood.etf_terms import TERMS, etf_terms
+from ncapps.ood.etf_terms import TERMS, etf_terms, nearest_vertex
 from ncapps.ood.learned import Learned
 from ncapps.ood.linear_head import LinearHead
 from ncapps.ood.ranges import check_range
@@ -75,18 +75,15 @@ class ETFDetector(StatisticsDetector):
         values = etf_terms(self._learned(), self._check(X))[0]
         return dict(zip(TERMS, values.T, strict=True))
 
-    def _fit(self, X: np.ndarray, y: np.ndarray, head: Any, X_val: np.ndarray | None) -> Learned:
+    def _learn_from_images(
+        self, X: np.ndarray, y: np.ndarray, statistics: ClassStatistics, head: LinearHead | None
+    ) -> Learned:
         check_range("subcentroids", self.subcentroids, 0, np.inf, closed="low", whole=True, hint="centres a class")
         if not self.subcentroids:
-            return super()._fit(X, y, head, X_val)
-        statistics = ClassStatistics.from_features(X, y)
-        read = LinearHead.of(head, statistics.width)
+            return self._learn(statistics, head)
         codes = np.unique(y, return_inverse=True)[1]
-        learned = self._learn(
-            statistics, read, subcentroids(unit_rows(X), codes, int(self.subcentroids), int(self.seed))
-        )
-        self.statistics_, self.head_ = statistics, read
-        return learned
+        centres = subcentroids(unit_rows(X), codes, int(self.subcentroids), int(self.seed))
+        return self._learn(statistics, head, centres)
 
     def _learn(
         self, statistics: ClassStatistics, head: LinearHead | None, centres: np.ndarray | None = None
@@ -102,7 +99,7 @@ class ETFDetector(StatisticsDetector):
         return etf_score(learned, X)
 
     def _nearest(self, learned: Learned, X: np.ndarray) -> np.ndarray:
-        return etf_terms(learned, X)[1]
+        return nearest_vertex(learned, X)
 
     def _with_classes(self, base: Learned, added: Mapping[Label, np.ndarray]) -> Learned:
         return with_added(base, added)

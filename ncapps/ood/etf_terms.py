@@ -34,6 +34,11 @@ def etf_terms(learned: Learned, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(columns, axis=1), nearest
 
 
+def nearest_vertex(learned: Learned, X: np.ndarray) -> np.ndarray:
+    """Return the row of each image's nearest class, as `etf_terms` does, without the terms."""
+    return _closeness(learned, whiten(X - learned["center"], learned["whitener"])).argmax(axis=1)
+
+
 def _closeness(learned: Learned, offsets: np.ndarray) -> np.ndarray:
     """Cosine between an image and each vertex; where the classes have no vertices, minus the distance to each mean."""
     if not learned.once("simplex", learned["vertices"].any):

@@ -20,7 +20,7 @@ _NEIGHBORS = 100
 # A smaller bank would save nothing.
 _SMALLEST_BANK = 1000
 # Images compared with the bank together, so that the matrix of likenesses stays small.
-_BLOCK = 256
+_BLOCK = 512
 
 
 class NNGuide(LogitDetector):

@@ -14,6 +14,7 @@ from ncapps.errors import InputError
 from ncapps.ood.detector import Detector
 from ncapps.ood.learned import Learned
 from ncapps.ood.linear_head import LinearHead
+from ncapps.ood.whitening import mean_square
 from ncapps.prototypes import unit_rows
 from ncapps.statistics import ClassStatistics
 
@@ -131,9 +132,15 @@ class StatisticsDetector(Detector):
     def _fit(self, X: np.ndarray, y: np.ndarray, head: Any, X_val: np.ndarray | None) -> Learned:
         statistics = ClassStatistics.from_features(self._prepare(X), y)
         read = LinearHead.of(head, statistics.width)
-        learned = self._learn(statistics, read)
+        learned = self._learn_from_images(X, y, statistics, read)
         self.statistics_, self.head_ = statistics, read
         return learned
+
+    def _learn_from_images(
+        self, X: np.ndarray, y: np.ndarray, statistics: ClassStatistics, head: LinearHead | None
+    ) -> Learned:
+        """Learn from statistics and head, and from what only the images tell, where there is such a thing."""
+        return self._learn(statistics, head)
 
     def _prepare(self, X: np.ndarray) -> np.ndarray:
         return unit_rows(X) if self.unit_features else X
@@ -156,11 +163,11 @@ class StatisticsDetector(Detector):
 
 
 def _check_unit(statistics: ClassStatistics, name: str) -> None:
-    mean_square = (statistics.counts @ (statistics.means**2).sum(axis=1) + statistics.squares.sum()) / statistics.total
-    if not 0.5 <= mean_square <= 1 + 1e-6:
+    squared = mean_square(statistics)
+    if not 0.5 <= squared <= 1 + 1e-6:
         raise InputError(
             f"{name} needs statistics of features divided by their length, but those that came have a mean squared "
-            f"length of {mean_square:.4g}; use ClassStatistics.from_features(unit_rows(X), y)"
+            f"length of {squared:.4g}; use ClassStatistics.from_features(unit_rows(X), y)"
         )
 
 
