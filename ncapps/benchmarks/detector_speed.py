@@ -99,12 +99,12 @@ def measure_detector_speed(settings: DetectorSpeedSettings) -> dict[str, Any]:
 
 
 def interleaved(arms: dict[str, Callable[[], float]], rounds: int) -> dict[str, dict[str, Any]]:
-    """Run every arm once a round, in turning order, and return `seconds`, `median` and `minimum` of each."""
+    """Run every arm once a round, each round in another order, and return `seconds`, `median` and `minimum` of each."""
     names, seconds = [*arms], {name: [] for name in arms}
     for turn in range(rounds):
-        # The order turns, so that no arm always follows the same other one.
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            seconds[name].append(arms[name]())
+        # What one arm leaves of the caches and of the processor's warmth would otherwise always fall on the same next.
+        for position in np.random.default_rng(turn).permutation(len(names)):
+            seconds[names[position]].append(arms[names[position]]())
     return {
         name: {"seconds": taken, "median": float(np.median(taken)), "minimum": min(taken)}
         for name, taken in seconds.items()

@@ -50,12 +50,15 @@ def test_a_slow_detector_scores_fewer_images(monkeypatch):
     assert max(counts) == 500
 
 
-def test_rounds_are_interleaved_and_their_order_turns():
+def test_rounds_are_interleaved_and_no_arm_always_follows_the_same_other_one():
     calls = []
-    arms = {name: lambda name=name: calls.append(name) or float(len(calls)) for name in "abc"}
-    times = interleaved(arms, 3)
-    assert "".join(calls) == "abcbcacab"
-    assert times["a"] == {"seconds": [1.0, 6.0, 8.0], "median": 6.0, "minimum": 1.0}
+    arms = {name: lambda name=name: calls.append(name) or float(len(calls)) for name in "abcdef"}
+    times = interleaved(arms, 8)
+    rounds = ["".join(calls[start : start + 6]) for start in range(0, 48, 6)]
+    assert all(sorted(order) == list("abcdef") for order in rounds)
+    assert len({order[order.index("b") - 1] for order in rounds if order[0] != "b"}) > 1
+    own = [calls.index("a", start) + 1.0 for start in range(0, 48, 6)]
+    assert times["a"] == {"seconds": own, "median": float(np.median(own)), "minimum": min(own)}
 
 
 def test_the_features_come_from_the_seed():
