@@ -1,4 +1,4 @@
-"""Random views of a whole batch at once, drawn from a generator: shifts, turns, zooms, crops and mirroring."""
+"""Random views of a whole batch at once, drawn from a generator: shifts, turns, zooms, warps, crops and mirroring."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from ncapps.errors import InputError
 _SHIFT = 1 / 8
 _TURN = math.radians(12)
 _ZOOM = 0.1
+_STROKES_TURN = math.radians(20)
+_STROKES_ZOOM = 0.25
+_STROKES_SHEAR = 0.25
+_WARP_POINTS = 4
+_WARP = 0.12
 
 
 def augment(batch: Tensor, kind: str, generator: torch.Generator) -> Tensor:
@@ -22,9 +27,11 @@ def augment(batch: Tensor, kind: str, generator: torch.Generator) -> Tensor:
     ----------
     batch : Tensor
         Normalised images, (images, channels, height, width).
-    kind : {"none", "shift", "crop_flip"}
+    kind : {"none", "shift", "strokes", "crop_flip"}
         "shift": up to an eighth of the side, 12 degrees and 10 % of size, the border's pixels repeated outwards;
-        "crop_flip": up to an eighth of the side, and half of the images mirrored.
+        "strokes": as another hand would draw it: up to an eighth of the side, 20 degrees, a quarter of height and of
+        width, a slant, and a smooth random warp; "crop_flip": up to an eighth of the side, and half of the images
+        mirrored.
     generator : torch.Generator
         On the CPU, so that the same seed gives the same views on every device.
 
@@ -37,9 +44,11 @@ def augment(batch: Tensor, kind: str, generator: torch.Generator) -> Tensor:
         return batch
     if kind == "shift":
         return _affine(batch, generator)
+    if kind == "strokes":
+        return _strokes(batch, generator)
     if kind == "crop_flip":
         return _crop_flip(batch, generator)
-    raise InputError(f"augment must be 'none', 'shift' or 'crop_flip', but {kind!r} came")
+    raise InputError(f"augment must be 'none', 'shift', 'strokes' or 'crop_flip', but {kind!r} came")
 
 
 def _affine(batch: Tensor, generator: torch.Generator) -> Tensor:
@@ -51,6 +60,21 @@ def _affine(batch: Tensor, generator: torch.Generator) -> Tensor:
         torch.stack([zoom * turn.sin(), zoom * turn.cos(), 2 * _SHIFT * down], dim=1),
     ]
     grid = F.affine_grid(torch.stack(rows, dim=1), list(batch.shape), align_corners=False)
+    return F.grid_sample(batch, grid, padding_mode="border", align_corners=False)
+
+
+def _strokes(batch: Tensor, generator: torch.Generator) -> Tensor:
+    drawn = (torch.rand(6, len(batch), generator=generator) * 2 - 1).to(batch.device)
+    turn, slant, across, down = _STROKES_TURN * drawn[0], _STROKES_SHEAR * drawn[1], *(2 * _SHIFT * drawn[2:4])
+    wide, high = (1 + _STROKES_ZOOM) ** drawn[4], (1 + _STROKES_ZOOM) ** drawn[5]
+    rows = [
+        torch.stack([wide * turn.cos(), wide * (slant * turn.cos() - turn.sin()), across], dim=1),
+        torch.stack([high * turn.sin(), high * (slant * turn.sin() + turn.cos()), down], dim=1),
+    ]
+    grid = F.affine_grid(torch.stack(rows, dim=1), list(batch.shape), align_corners=False)
+    knots = torch.randn(len(batch), 2, _WARP_POINTS, _WARP_POINTS, generator=generator).to(batch.device)
+    warp = F.interpolate(knots, batch.shape[2:], mode="bicubic", align_corners=True)
+    grid = grid + _WARP * warp.permute(0, 2, 3, 1)
     return F.grid_sample(batch, grid, padding_mode="border", align_corners=False)
 
 

@@ -51,9 +51,10 @@ class TrainSettings:
     feature_scale : float, optional
         Features are scaled to this length, and the head's rows to 1, before the logits are taken: an inverse
         temperature. None leaves the features as they are. "class_means" and "dot_regression" need one; 16 is a start.
-    augment : {"none", "shift", "crop_flip"}
-        "shift": small random shifts, turns and zooms, no mirroring: for digits and letters; "crop_flip": shifts by up
-        to an eighth and mirroring: for photographs.
+    augment : {"none", "shift", "strokes", "crop_flip"}
+        "shift": small random shifts, turns and zooms, no mirroring: for digits and letters; "strokes": larger ones, a
+        slant and a smooth warp: for handwriting of which little was seen; "crop_flip": shifts by up to an eighth and
+        mirroring: for photographs.
     turned_fraction : float
         Part of each batch that is shown once more, turned by 90, 180 or 270 degrees, as classes of their own whose rows
         are dropped at the end, in [0, 1]. Takes that much more time, and leaves features that tell apart more than the
@@ -96,7 +97,7 @@ class TrainSettings:
     label_smoothing: float = 0.0
     head: Literal["learned", "etf", "class_means"] = "learned"
     feature_scale: float | None = None
-    augment: Literal["none", "shift", "crop_flip"] = "none"
+    augment: Literal["none", "shift", "strokes", "crop_flip"] = "none"
     turned_fraction: float = 0.0
     final_fraction_without_augmentation: float = 0.2
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -146,6 +147,6 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": ("sgd", "adamw"),
     "loss": ("cross_entropy", "mse", "dot_regression"),
     "head": ("learned", "etf", "class_means"),
-    "augment": ("none", "shift", "crop_flip"),
+    "augment": ("none", "shift", "strokes", "crop_flip"),
     "precision": ("auto", "float32", "bfloat16"),
 }

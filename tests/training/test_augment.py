@@ -16,7 +16,7 @@ def batch():
     return torch.randn(16, 3, 16, 12, generator=seeded(1))
 
 
-@pytest.mark.parametrize("kind", ["none", "shift", "crop_flip"])
+@pytest.mark.parametrize("kind", ["none", "shift", "strokes", "crop_flip"])
 def test_the_generator_decides_and_the_shape_stays(batch, kind):
     view = augment(batch, kind, seeded())
     assert view.shape == batch.shape
@@ -28,7 +28,7 @@ def test_none_changes_nothing(batch):
     assert torch.equal(augment(batch, "none", seeded()), batch)
 
 
-@pytest.mark.parametrize("kind", ["shift", "crop_flip"])
+@pytest.mark.parametrize("kind", ["shift", "strokes", "crop_flip"])
 def test_a_flat_image_stays_flat_and_images_do_not_mix(kind):
     flat = torch.arange(16.0)[:, None, None, None].expand(16, 3, 8, 8)
     torch.testing.assert_close(augment(flat, kind, seeded()), flat)
@@ -52,6 +52,24 @@ def test_shift_never_mirrors_and_moves_by_an_eighth_at_most():
     assert bool((slopes[:, 11] > slopes[:, 4]).all())
 
 
+def test_strokes_warp_what_shift_leaves_straight():
+    # On a plane, any mix of shift, turn, zoom and slant leaves a plane, whose second differences are zero.
+    plane = (torch.arange(32.0)[:, None] + 2 * torch.arange(32.0)).expand(64, 1, 32, 32)
+
+    def bend(kind):
+        middle = augment(plane, kind, seeded())[:, 0, 12:20, 12:20]
+        return float(middle.diff(n=2, dim=1).abs().mean())
+
+    assert bend("shift") < 1e-4
+    assert bend("strokes") > 0.01
+
+
+def test_strokes_never_mirror():
+    ramp = torch.arange(32.0).expand(256, 1, 32, 32)
+    slopes = augment(ramp, "strokes", seeded())[:, 0, 12:20].mean(1)
+    assert float((slopes[:, 22] > slopes[:, 9]).float().mean()) == 1.0
+
+
 def test_an_unknown_kind_is_refused(batch):
-    with pytest.raises(InputError, match="'none', 'shift' or 'crop_flip'"):
+    with pytest.raises(InputError, match="'none', 'shift', 'strokes' or 'crop_flip'"):
         augment(batch, "flip", seeded())
