@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from ncapps.statistics import ClassStatistics as ClassStatistics
     from ncapps.training import TrainSettings as TrainSettings
     from ncapps.training import train as train
+    from ncapps.transfer import BackboneRanking as BackboneRanking
+    from ncapps.transfer import rank_backbones as rank_backbones
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Backbone": "features",
+    "BackboneRanking": "transfer",
     "ClassStatistics": "statistics",
     "CollapseReport": "collapse",
     "Compressed": "compression",
@@ -43,6 +46,7 @@ _HOMES = {
     "compress": "compression",
     "measure_collapse": "collapse",
     "open_images": "features",
+    "rank_backbones": "transfer",
     "train": "training",
 }
 __all__ = ["__version__", *sorted(_HOMES)]  # pyright: ignore[reportUnsupportedDunderAll]
