@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ncapps.collapse import measure_collapse as measure_collapse
     from ncapps.compression import Compressed as Compressed
     from ncapps.compression import compress as compress
+    from ncapps.compression import quantize as quantize
     from ncapps.errors import InputError as InputError
     from ncapps.features import Backbone as Backbone
     from ncapps.features import FeatureExtractor as FeatureExtractor
@@ -46,6 +47,7 @@ _HOMES = {
     "compress": "compression",
     "measure_collapse": "collapse",
     "open_images": "features",
+    "quantize": "compression",
     "rank_backbones": "transfer",
     "train": "training",
 }
