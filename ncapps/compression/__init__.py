@@ -3,6 +3,8 @@
 from ncapps.compression.compressor import compress as compress
 from ncapps.compression.export import export_onnx as export_onnx
 from ncapps.compression.export import export_program as export_program
+from ncapps.compression.head_projection import HeadProjection as HeadProjection
+from ncapps.compression.head_projection import project_head as project_head
 from ncapps.compression.importance import IMPORTANCES as IMPORTANCES
 from ncapps.compression.macs import count_macs as count_macs
 from ncapps.compression.onnx_model import OnnxModel as OnnxModel
