@@ -17,3 +17,4 @@ from ncapps.compression.result import Compressed as Compressed
 from ncapps.compression.result import CompressionPlan as CompressionPlan
 from ncapps.compression.result import CompressionReport as CompressionReport
 from ncapps.compression.result import WidthPlan as WidthPlan
+from ncapps.compression.weight_quantization import quantize_weights as quantize_weights

@@ -111,8 +111,8 @@ def project_head(head: Any) -> HeadProjection:
     """Return a linear head in K - 1 dimensions or fewer, with the same softmax for every input.
 
     Softmax does not change when all logits shift by the same amount, so the mean row of W can go: the centred W has the
-    rank min(feature width, K - 1) at most, and only the coordinates along its right singular vectors matter. Collapse is
-    not assumed; where the rows span the class means (NC3), the nearest mean is the same in these coordinates too.
+    rank min(feature width, K - 1) at most, and only the coordinates along its right singular vectors matter. Collapse
+    is not assumed; where the rows span the class means (NC3), the nearest mean is the same in these coordinates too.
     Classes that are added later lie outside of them: keep the full features for those.
 
     Parameters
