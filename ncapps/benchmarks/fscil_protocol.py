@@ -16,7 +16,7 @@ from ncapps.benchmarks.composed_sources import TurnedSource
 from ncapps.benchmarks.environment import environment
 from ncapps.benchmarks.fscil import FSCILFeatures, draw_shots, run_draw
 from ncapps.benchmarks.fscil_data import FSCILSources, open_fscil
-from ncapps.benchmarks.fscil_heads import default_head, head_names, make_head
+from ncapps.benchmarks.fscil_heads import default_head, make_head
 from ncapps.benchmarks.fscil_lists import find_layout
 from ncapps.benchmarks.fscil_results import HeadRun, compare, describe
 from ncapps.benchmarks.fscil_settings import FSCILSettings
@@ -123,7 +123,7 @@ def run_heads(
     shots = find_layout(settings.layout).shots
     draws = [draw_shots(data, shots, settings.seed + number) for number in range(1, settings.redraws + 1)]
     runs, failed = [], {}
-    for name in head_names(settings.heads):
+    for name in settings.names:
         try:
             started = time.perf_counter()
             head = make_head(name, settings.head_settings.get(name)).fit(data.base_session())

@@ -38,9 +38,9 @@ class FSCILSettings:
     turned_images : int
         Images of each base class that are also extracted turned, for the episodes of CEC; 0 for none.
     heads : list of str
-        Names that `head_names` knows; all heads when empty.
+        Names that `head_names` knows; all heads when empty, those of `head_settings` among them.
     head_settings : dict
-        Arguments of a published head, by its name.
+        Arguments of a published head, by its name: {"teen": {weight: 0.1}, "teen.0.5": {weight: 0.5}} runs it twice.
     subject : str
         The head that the others are compared with; the default of `PrototypeClassifier` when empty.
     redraws : int
@@ -71,8 +71,7 @@ class FSCILSettings:
 
     def __post_init__(self) -> None:
         find_layout(self.layout)
-        names = head_names(self.heads)
-        strange = sorted(set(self.head_settings) - set(names))
+        strange = sorted(set(self.head_settings) - set(self.names))
         if strange:
             raise InputError(f"head_settings name {', '.join(strange)}, which is not among the heads that run")
         if self.redraws < 2:
@@ -81,3 +80,11 @@ class FSCILSettings:
             raise InputError(f"turned_images must be 0 or more, but {self.turned_images} came")
         if not 0 < self.level < 1:
             raise InputError(f"level is a share between 0 and 1, but {self.level} came; write 0.95 for 95 %")
+
+    @property
+    def names(self) -> list[str]:
+        """The heads that run, in order."""
+        if self.heads:
+            return head_names(self.heads)
+        every = head_names()
+        return head_names([*every, *(name for name in self.head_settings if name not in every)])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ncapps import config
+from ncapps.benchmarks.fscil_heads import head_names
 from ncapps.benchmarks.fscil_lists import LAYOUTS
 from ncapps.benchmarks.fscil_settings import FSCILSettings
 from ncapps.errors import InputError
@@ -24,7 +25,8 @@ def test_every_layout_has_a_config(monkeypatch):
     [
         ({"layout": "cifar"}, "no FSCIL layout 'cifar'"),
         ({"heads": ["cecc"]}, "did you mean 'cec'"),
-        ({"head_settings": {"tean": {}}}, "head_settings name tean"),
+        ({"head_settings": {"tean": {}}}, "did you mean 'teen'"),
+        ({"heads": ["teen"], "head_settings": {"fact": {}}}, "head_settings name fact"),
         ({"redraws": 1}, "2 redraws or more"),
         ({"turned_images": -1}, "turned_images"),
         ({"level": 95.0}, "write 0.95"),
@@ -37,4 +39,6 @@ def test_mistakes_are_told(changes, text):
 
 def test_a_head_may_run_under_several_settings():
     settings = FSCILSettings(heads=["teen", "teen.0.5"], head_settings={"teen.0.5": {"weight": 0.5}})
-    assert settings.heads == ["teen", "teen.0.5"]
+    assert settings.names == ["teen", "teen.0.5"]
+    every = FSCILSettings(head_settings={"teen": {"weight": 0.1}, "teen.0.5": {"weight": 0.5}}).names
+    assert every == [*head_names(), "teen.0.5"]
