@@ -20,9 +20,11 @@ COMMANDS: dict[str, str] = {
     "add-class": "teach a recognizer a class from a few images",
     "remove-class": "take a class out of a recognizer again",
     "measure": "measure neural collapse, NC1 to NC4",
+    "rank": "tell which backbone suits your images, before any training",
     "extract": "write features to a folder, resumable",
     "train": "train a timm backbone to collapse",
     "compress": "prune a network without training",
+    "export": "write a network as ONNX, in 8 bits if asked, or as a torch.export program",
 }
 """Every verb with its one-line help; verb `add-class` lives in `ncapps/commands/add_class.py`."""
 

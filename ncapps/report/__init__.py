@@ -9,11 +9,15 @@ from ncapps.report.gallery import plot_gallery as plot_gallery
 from ncapps.report.geometry import geometry_figure as geometry_figure
 from ncapps.report.geometry import plot_geometry as plot_geometry
 from ncapps.report.html import Page as Page
+from ncapps.report.pareto import ParetoPoint as ParetoPoint
+from ncapps.report.pareto import pareto_figure as pareto_figure
+from ncapps.report.pareto import plot_pareto as plot_pareto
 from ncapps.report.parts import Figure as Figure
 from ncapps.report.parts import Section as Section
 from ncapps.report.parts import Table as Table
 from ncapps.report.parts import Tile as Tile
 from ncapps.report.quickstart import quickstart_page as quickstart_page
+from ncapps.report.rank import rank_page as rank_page
 from ncapps.report.roc import plot_roc as plot_roc
 from ncapps.report.roc import roc_figure as roc_figure
 from ncapps.report.scores import plot_scores as plot_scores
