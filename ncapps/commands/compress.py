@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from ncapps.commands.backbone_options import add_backbone_options, make_backbone
+from ncapps.commands.calibration_images import read_calibration_images
+from ncapps.commands.onnx_output import add_int8_option, write_onnx
 from ncapps.errors import InputError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ncapps.arrays import Label
-    from ncapps.features import Backbone
 
 EXAMPLE = "ncapps compress photos/ --backbone resnet18.a1_in1k --download --macs 0.5 --out small.safetensors"
 
@@ -27,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--importance", default="obs", help="how channels are chosen: obs, wanda, l1, fisher, random")
     parser.add_argument("--images", type=int, default=512, help="how many calibration images to use at most")
     parser.add_argument("--out", required=True, metavar="FILE", help="the pruned network")
+    parser.add_argument("--onnx", metavar="FILE", help="the pruned network as ONNX too")
+    add_int8_option(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the choice of images")
     add_backbone_options(parser, extracting=False)
 
@@ -35,10 +31,10 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Prune, repair, save."""
     from ncapps.compression import compress
 
-    if args.images < 1:
-        raise InputError(f"--images must be 1 or more, but {args.images} came")
+    if args.int8 and not args.onnx:
+        raise InputError("--int8 goes with an ONNX file; say where: --onnx FILE")
     backbone = make_backbone(args)
-    images, labels, skipped = _calibration_images(args, backbone)
+    images, labels, skipped = read_calibration_images(args.data, backbone, args.images, args.seed)
     small = compress(
         backbone.model,
         images,
@@ -58,29 +54,7 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         f"wrote {args.out}",
     ]
     data = {**asdict(report), "macs_ratio": report.macs_ratio, "skipped": skipped, "file": str(args.out)}
+    if args.onnx:
+        more, more_lines = write_onnx(small.model, images, args.onnx, args)
+        data, lines = {**data, **more}, [*lines, *more_lines]
     return data, "\n".join(lines)
-
-
-def _calibration_images(
-    args: argparse.Namespace, backbone: Backbone
-) -> tuple[Tensor, list[Label] | None, list[list[str]]]:
-    """Return a random choice of images as the network's input, their labels, and the unreadable ones."""
-    import torch
-
-    from ncapps.features import UnreadableImage, open_images
-
-    source = open_images(args.data)
-    pixels, labels, skipped = [], [], []
-    for index in np.random.default_rng(args.seed).permutation(len(source)):
-        if len(pixels) == args.images:
-            break
-        try:
-            pixels.append(backbone.preprocessing.pixels(source.read(int(index))))
-        except UnreadableImage as error:
-            skipped.append([source.keys[index], error.reason])
-            continue
-        labels.append(None if source.labels is None else source.labels[index])
-    if not pixels:
-        raise InputError(f"no image of {args.data} could be read")
-    images = backbone.preprocessing.normalise(torch.from_numpy(np.stack(pixels)))
-    return images, None if source.labels is None else labels, skipped
