@@ -47,7 +47,7 @@ class WeightBitsSettings:
     output: str
     data: str = "digits"
     train: TrainSettings = field(default_factory=TrainSettings)
-    stopped_epochs: int = 4
+    stopped_epochs: int = 8
     bits: tuple[int, ...] = (8, 6, 5, 4, 3, 2)
     seeds: tuple[int, ...] = (0, 1, 2)
     calibration: int = 512
