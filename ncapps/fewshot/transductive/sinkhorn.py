@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ncapps.errors import InputError
 from ncapps.fewshot.transductive.batches import check_batch, check_positive
 
 _TOLERANCE = 1e-8
-_MOST_STEPS = 2000
+# While prototypes still move the columns' factors are carried on, so that few steps do; the last round has more.
+_STEPS, _LAST_STEPS = 50, 2000
 # exp(-300) leaves room for products with its inverse in float64.
 _LOWEST = -300.0
 
@@ -74,22 +77,33 @@ def sinkhorn(
             f"rounds and pseudo_images must be 0 or more and rate in 0..1, but {rounds}, {pseudo_images}, {rate} came"
         )
     shares = _first_shares(marginals, prototypes)
-    weights = np.broadcast_to(counts, prototypes.shape[:-1])[..., None]
-    moved = prototypes
     if not queries.shape[-2]:
         return np.zeros((*queries.shape[:-1], prototypes.shape[-2]))
+    weights = np.broadcast_to(counts, prototypes.shape[:-1])[..., None, :]
+    # Inner products alone are followed as the prototypes move. Not distances: a prototype of few images lies farther
+    # from all images alike, and the shares would drift to the classes that have been given many.
+    first = likeness = queries @ prototypes.swapaxes(-1, -2)
+    among = _products_among(queries)
+    factors = np.ones(first.shape[:-2] + first.shape[-1:])
     for turn in range(rounds + 1):
-        # Not distances: a prototype of few images lies farther from all images alike, and the shares would drift to the
-        # classes that have been given many. Inner products are free of that.
-        kernel = _kernel(2 * scale * (queries @ moved.swapaxes(-1, -2)))
+        kernel = _kernel(2 * scale * likeness)
         if isinstance(marginals, str) and marginals == "estimated":
             shares = estimate_shares(kernel, shares, pseudo_images)
-        assigned = transport(kernel, shares)
+        assigned, factors = transport(kernel, shares, factors, _STEPS if turn < rounds else _LAST_STEPS)
         if turn < rounds:
-            given = assigned.swapaxes(-1, -2)
-            mean = (weights * prototypes + given @ queries) / (weights + given.sum(axis=-1, keepdims=True))
-            moved = moved + rate * (mean - moved)
+            mean = (weights * first + among(assigned)) / (weights + assigned.sum(axis=-2, keepdims=True))
+            likeness = likeness + rate * (mean - likeness)
     return assigned
+
+
+def _products_among(queries: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what multiplies by the images' inner products with one another, without the matrix where it is large."""
+    images, width = queries.shape[-2:]
+    turned = queries.swapaxes(-1, -2)
+    if images > width:
+        return lambda assigned: queries @ (turned @ assigned)
+    products = queries @ turned
+    return lambda assigned: products @ assigned
 
 
 def estimate_shares(kernel: np.ndarray, shares: np.ndarray, pseudo_images: float, steps: int = 20) -> np.ndarray:
@@ -105,20 +119,23 @@ def estimate_shares(kernel: np.ndarray, shares: np.ndarray, pseudo_images: float
     return shares
 
 
-def transport(kernel: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Return the kernel scaled by rows and columns so that rows add up to 1 and columns to images x shares.
+def transport(
+    kernel: np.ndarray, shares: np.ndarray, factors: np.ndarray | float = 1.0, steps: int = _LAST_STEPS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the kernel scaled so that rows add up to 1 and columns to images x shares, and the columns' factors.
 
-    Sinkhorn and Knopp's steps, for a kernel of shape (..., images, classes) and shares of shape (..., classes).
+    Sinkhorn and Knopp's steps, for a kernel of shape (..., images, classes) and shares of shape (..., classes), from
+    first factors on.
     """
     wanted = kernel.shape[-2] * shares
-    columns = np.ones_like(wanted)
-    for _ in range(_MOST_STEPS):
+    columns = np.where(wanted > 0, factors, 0.0)
+    for _ in range(steps):
         reached = columns * np.vecmat(1 / np.matvec(kernel, columns), kernel)
         if np.abs(reached - wanted).max() < _TOLERANCE * kernel.shape[-2]:
             break
         columns = columns * wanted / np.where(reached > 0, reached, 1.0)
     assigned = kernel * columns[..., None, :]
-    return assigned / assigned.sum(axis=-1, keepdims=True)
+    return assigned / assigned.sum(axis=-1, keepdims=True), columns
 
 
 def _kernel(scores: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ def test_the_marginals_hold(seed, noise):
 def test_transport_is_the_entropic_optimum_and_a_hard_kernel_the_cheapest_assignment():
     rng = np.random.default_rng(0)
     scores, shares = rng.standard_normal((6, 3)), np.array([0.5, 1 / 3, 1 / 6])
-    found = transport(np.exp(scores), shares)
+    found, factors = transport(np.exp(scores), shares)
 
     def dual(columns):
         return np.logaddexp.reduce(scores + columns, axis=1).sum() - 6 * shares @ columns
@@ -36,9 +36,11 @@ def test_transport_is_the_entropic_optimum_and_a_hard_kernel_the_cheapest_assign
     columns = minimize(dual, np.zeros(3), tol=1e-12).x
     powers = np.exp(scores + columns)
     assert np.allclose(found, powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
+    # From its own factors on there is nothing left to do.
+    assert np.allclose(transport(np.exp(scores), shares, factors, steps=1)[0], found, atol=1e-7)
     rows, ends = np.kron(np.eye(6), np.ones(3)), np.kron(np.ones(6), np.eye(3))
     best = linprog(-scores.ravel(), A_eq=np.vstack([rows, ends]), b_eq=[1] * 6 + [3, 2, 1])
-    assert np.allclose(transport(np.exp(60 * scores), shares), best.x.reshape(6, 3), atol=1e-2)
+    assert np.allclose(transport(np.exp(60 * scores), shares)[0], best.x.reshape(6, 3), atol=1e-2)
 
 
 def test_estimated_shares_are_those_that_make_the_batch_likeliest():
@@ -85,6 +87,18 @@ def test_prototypes_of_many_images_stay_where_they_are():
     assert np.allclose(sinkhorn(queries, prototypes, counts * 10**9), still, atol=1e-5)
     assert np.allclose(sinkhorn(queries, prototypes, counts, rate=0.0), still, atol=1e-5)
     assert np.abs(sinkhorn(queries, prototypes, counts) - still).max() > 0.1
+
+
+@pytest.mark.parametrize("width", [8, 200])
+def test_the_prototypes_move_as_in_pt_map(width):
+    queries, prototypes, counts, _ = make_batch(6, shots=3, noise=2.0, width=width)
+    moved = prototypes
+    for turn in range(6):
+        assigned = transport(np.exp(6 * queries @ moved.T), np.full(5, 0.2))[0]
+        mean = (3 * prototypes + assigned.T @ queries) / (3 + assigned.sum(axis=0))[:, None]
+        moved = moved + 0.2 * (mean - moved) if turn < 5 else moved
+    found = sinkhorn(queries, prototypes, counts, marginals="uniform", scale=3.0, rounds=5)
+    assert np.allclose(found, assigned, atol=1e-6)
 
 
 def test_errors_name_the_option():
