@@ -62,6 +62,12 @@ def split_classes(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarr
     return order[:base], order[base:]
 
 
+def large_classes(labels: np.ndarray, least_images: int) -> np.ndarray:
+    """Return which images are of a class with enough of them, shape (images,)."""
+    codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)[1:]
+    return sizes[codes] >= least_images
+
+
 def measure_speed(episodes: int, seed: int = 0) -> dict[str, Any]:
     """Time drawing and scoring five-way five-shot episodes with 15 queries a class, on random features 512 wide."""
     rng = np.random.default_rng(seed)
@@ -94,6 +100,7 @@ def _run_set(one: EpisodeSet, settings: EpisodeBenchmarkSettings, say: Callable[
     else:
         known = np.isin(labels, split_classes(labels, one.base_share, settings.seed)[0])
         base, kept = Base(features.values[known], labels[known]), ~known
+    wanted, kept = len(np.unique(labels[kept])), kept & large_classes(labels, one.least_images)
     values, names = features.values[kept], labels[kept]
     methods = {name: EPISODE_METHODS[name](base) for name in settings.compared()}
     rows = []
@@ -113,6 +120,7 @@ def _run_set(one: EpisodeSet, settings: EpisodeBenchmarkSettings, say: Callable[
         "base_classes": len(base.statistics.classes),
         "episode_classes": len(np.unique(names)),
         "episode_images": len(names),
+        "classes_too_small": wanted - len(np.unique(names)),
         "width": values.shape[1],
         "rows": rows,
     }

@@ -27,6 +27,8 @@ class EpisodeSet:
         Images of the base classes: a zip or folder below `data`. Episodes then come from all classes of `images`.
     base_share : float
         Without `base`: the share of the classes of `images` that are base; episodes come from the others.
+    least_images : int
+        Classes with fewer images come into no episode; the report tells how many.
     """
 
     name: str
@@ -34,6 +36,7 @@ class EpisodeSet:
     network: BackboneSpec
     base: str = ""
     base_share: float = 0.5
+    least_images: int = 1
 
     def __post_init__(self) -> None:
         if self.network.checkpoint is None and self.network.pretrained is False:

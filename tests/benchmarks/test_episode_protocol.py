@@ -12,7 +12,7 @@ from ood_world import write_weights, write_zip
 from ncapps import config
 from ncapps.benchmarks import episode_protocol
 from ncapps.benchmarks.episode_methods import EPISODE_METHODS
-from ncapps.benchmarks.episode_protocol import measure_speed, run_episodes, split_classes
+from ncapps.benchmarks.episode_protocol import large_classes, measure_speed, run_episodes, split_classes
 from ncapps.benchmarks.episode_settings import EpisodeBenchmarkSettings, EpisodeSet
 from ncapps.errors import InputError
 from ncapps.features import BackboneSpec, FeatureStore
@@ -54,6 +54,7 @@ def test_the_recipe_writes_every_method_of_every_draw(settings, tmp_path, monkey
     assert report["environment"]["seed"] == 0
     halves, other = report["sets"]
     assert (halves["base_classes"], halves["episode_classes"], halves["episode_images"]) == (3, 3, 24)
+    assert halves["classes_too_small"] == 0
     assert (other["base_classes"], other["episode_classes"], other["episode_images"]) == (3, 6, 48)
     assert len(other["base_images"]) == len(other["images"]) == 64
     for one in (halves, other):
@@ -98,6 +99,17 @@ def test_classes_are_split_by_the_seed_and_never_all():
     assert [len(part) for part in split_classes(names[:2], 0.01, 0)] == [1, 1]
     with pytest.raises(InputError, match="need two classes or more, but the labels name 1"):
         split_classes(np.array(["a"]), 0.5, 0)
+
+
+def test_classes_with_too_few_images_are_left_out_and_counted(settings, tmp_path):
+    names = [f"{name}/{i}.png" for name in "abcde" for i in range(4)] + [f"f/{i}.png" for i in range(3)]
+    write_zip(tmp_path / "new.zip", names, 3)
+    one = replace(settings.sets[1], least_images=4)
+    report = run_episodes(replace(settings, sets=[one]))["sets"][0]
+    assert (report["episode_classes"], report["classes_too_small"], report["episode_images"]) == (5, 1, 20)
+    assert large_classes(np.array(["a", "b", "a"]), 2).tolist() == [True, False, True]
+    with pytest.raises(InputError, match=r"class 'f' has 3 image\(s\), but an episode takes 2 \+ 2 of a class"):
+        run_episodes(replace(settings, sets=settings.sets[1:]))
 
 
 def test_speed_is_that_of_drawing_and_of_both_methods():
