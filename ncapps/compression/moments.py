@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from ncapps.compression.calibration import Calibration
 from ncapps.compression.probe import Branch, Probe, affine_of
-from ncapps.compression.taps import BranchTaps, Rows
+from ncapps.compression.sampling import RowSampler
+from ncapps.compression.visits import Visit, visiting
 from ncapps.compression.widths import InnerWidth
 from ncapps.errors import InputError
 
@@ -72,20 +73,21 @@ def collect_moments(
     InputError
         If an activation is not finite.
     """
+    modules = dict(model.named_modules())
     sums = {branch.layer: _Sums() for branch in probe.branches}
     device = next(model.parameters()).device
 
-    def add(name: str, rows: Rows) -> None:
-        sums[name].add(rows)
+    def add(visit: Visit) -> None:
+        branch = visit.branch
+        sums[branch.layer].add(visit, modules[branch.layer], modules[branch.norm] if branch.norm else None)
 
-    with BranchTaps(model, probe.branches, add) as taps:
+    with visiting(model, probe.branches, add) as run:
         batches = calibration.batches(device)
         total = -(-len(calibration) // calibration.batch_size)
         for batch in tqdm(
             batches, total=total, desc="statistics", unit="batch", disable=None if progress else True, leave=False
         ):
-            taps.run(batch)
-    modules = dict(model.named_modules())
+            run(batch)
     return [
         _finish(sums[branch.layer], modules, width, branch, calibration.labels, least)
         for width, branch in zip(probe.widths, probe.branches, strict=True)
@@ -118,15 +120,19 @@ class _Sums:
         self.activity: list[np.ndarray] = []
         self.energy = 0.0
 
-    def add(self, rows: Rows) -> None:
-        columns = torch.cat([rows.columns, rows.columns.new_ones(len(rows.columns), 1)], dim=1)
-        columns = columns.to(wide_type(columns.device))
-        gram = columns.T @ columns
+    def add(self, visit: Visit, layer: nn.Module, norm: nn.Module | None) -> None:
+        values = visit.values(norm)
+        sampler = RowSampler.for_output(layer, values)
+        columns = sampler.columns(visit.inputs)
+        self.activity.append(columns.reshape(len(visit.inputs), -1, columns.shape[1]).mean(dim=1).cpu().numpy())
+        columns = torch.cat([columns, columns.new_ones(len(columns), 1)], dim=1)
+        wide = wide_type(columns.device)
+        # Products in float32, sums in float64: twice as quick, and the error is far below the ridge.
+        gram = (columns.T @ columns).to(wide)
         self.gram = gram if self.gram is None else self.gram + gram
         self.rows += len(columns)
-        self.activity.append(rows.columns.reshape(rows.images, -1, rows.columns.shape[1]).mean(dim=1).cpu().numpy())
-        stream = rows.branch if rows.shortcut is None else rows.branch + rows.shortcut
-        self.energy += float(stream.to(wide_type(stream.device)).square().sum())
+        stream = sampler.outputs(values if visit.shortcut is None else values + visit.shortcut)
+        self.energy += float(stream.to(wide).square().sum())
 
 
 def _finish(

@@ -98,7 +98,7 @@ class _Run:
         self.macs: dict[str, float] = {}
         self.norms: dict[str, str] = {}
         self.joined: set[str] = set()
-        self.watch = ResidualWatch(lambda name, shortcut: self.joined.add(name))
+        self.watch = ResidualWatch(lambda name, branch, shortcut: self.joined.add(name))
         self._layers = layers
         self._last: tuple[str, int] = ("", 0)
         self._raw: dict[int, tuple[str, torch.Tensor]] = {}

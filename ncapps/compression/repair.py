@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 from tqdm import tqdm
 
-from ncapps.compression.batchnorm import reestimate_batchnorms
 from ncapps.compression.calibration import Calibration
 from ncapps.compression.elimination import ridged
 from ncapps.compression.moments import wide_type
 from ncapps.compression.probe import Branch, Probe
-from ncapps.compression.taps import BranchTaps, Rows
-from ncapps.compression.targets import collect_targets
+from ncapps.compression.sampling import RowSampler
+from ncapps.compression.turns import Turns
+from ncapps.compression.visits import Visit, visiting
 
 RIDGE = 1e-3
 """Ridge on the second moment, as a fraction of its mean diagonal; none on the bias."""
@@ -32,10 +32,11 @@ def repair(
 ) -> None:
     """Refit every producer and consumer by least squares, in place and in the order in which they run.
 
-    The inputs are those of the pruned and so far repaired network. The target of a layer that ends a residual branch is
-    the dense network's stream less the pruned network's shortcut, so that it takes back what earlier layers got wrong;
-    that of any other layer is the dense network's output of its channels that are left. Batch norms inside a width
-    that no refit rewrites (those behind a depthwise convolution) are re-estimated before the width is read.
+    Both networks run side by side, once, on all calibration images: when they come to a layer it is refitted, and the
+    pruned network goes on with its new output. The target of a layer that ends a residual branch is the dense network's
+    stream less the pruned network's shortcut, so that it takes back what earlier layers got wrong; that of any other
+    layer is the dense network's output of its channels that are left. Batch norms inside a width that no refit
+    rewrites (those behind a depthwise convolution) get the statistics of what they now read.
 
     Parameters
     ----------
@@ -45,50 +46,85 @@ def repair(
         Channels left of each width of `probe`.
     """
     left = {width.producer: sorted(channels) for width, channels in zip(probe.widths, kept, strict=True)}
-    branches = {branch.layer: branch for branch in (*probe.producers, *probe.branches)}
-    ordered = sorted(branches.values(), key=lambda branch: probe.order[branch.layer])
-    targets = collect_targets(dense, ordered, left, calibration)
-    stale = _norms_to_reestimate(dense, probe, {branch.norm for branch in ordered})
-    for branch in tqdm(ordered, desc="repair", unit="layer", disable=None if progress else True, leave=False):
-        if stale.get(branch.layer):
-            reestimate_batchnorms(pruned, stale[branch.layer], calibration)
-        gram, cross = _normal_equations(pruned, branch, targets.pop(branch.layer), calibration)
-        solution = torch.linalg.solve(ridged(gram, RIDGE), cross)
-        _install(dict(pruned.named_modules()), branch, solution, gram)
+    branches = list({branch.layer: branch for branch in (*probe.producers, *probe.branches)}.values())
+    images = torch.cat(list(calibration.batches(next(pruned.parameters()).device)))
+    modules: dict[str, Any] = dict(pruned.named_modules())
+    stale = _norms_to_reestimate(modules, probe, {branch.norm for branch in branches})
+    handles = [modules[name].register_forward_pre_hook(_reestimate) for name in stale]
+    bar = tqdm(total=len(branches), desc="repair", unit="layer", disable=None if progress else True, leave=False)
+    try:
+        turns: Turns[Visit] = Turns(lambda hand_over: _run(dense, branches, images, hand_over))
+        with turns as theirs:
+
+            def visit(ours: Visit) -> None:
+                name = ours.branch.layer
+                _refit(modules, ours, _target(dense, next(theirs), left.get(name)), calibration.batch_size)
+                bar.update()
+
+            _run(pruned, branches, images, visit)
+    finally:
+        bar.close()
+        for handle in handles:
+            handle.remove()
 
 
-def _norms_to_reestimate(model: nn.Module, probe: Probe, refitted: set[str | None]) -> dict[str, list[str]]:
-    """Return, by consumer, the batch norms of its width that no refit rewrites."""
-    norms = {name for name, module in model.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)}
-    return {
-        width.consumer: [name for name in width.coupled if name in norms and name not in refitted]
-        for width in probe.widths
-    }
+def _run(model: nn.Module, branches: Sequence[Branch], images: torch.Tensor, on_visit: Any) -> None:
+    with visiting(model, branches, on_visit) as run:
+        run(images)
+
+
+def _norms_to_reestimate(modules: Mapping[str, Any], probe: Probe, refitted: set[str | None]) -> set[str]:
+    """Return the batch norms inside widths that no refit rewrites."""
+    coupled = {name for width in probe.widths for name in width.coupled}
+    return {name for name in coupled - refitted if isinstance(modules[name], nn.modules.batchnorm._BatchNorm)}
+
+
+def _reestimate(norm: Any, arguments: Any) -> None:
+    values = arguments[0]
+    dims = [0, *range(2, values.ndim)]
+    norm.running_mean.copy_(values.mean(dims))
+    norm.running_var.copy_(values.var(dims, correction=0))
+
+
+def _target(dense: nn.Module, visit: Visit, kept: Sequence[int] | None) -> torch.Tensor:
+    """Return the dense network's stream, or the branch's own channels that are left."""
+    norm = visit.branch.norm
+    values = visit.values(None if norm is None else dense.get_submodule(norm))
+    if visit.shortcut is not None:
+        values = values + visit.shortcut
+    if kept is None:
+        return values
+    return values[:, kept] if isinstance(dense.get_submodule(visit.branch.layer), nn.Conv2d) else values[..., kept]
+
+
+def _refit(modules: dict[str, Any], visit: Visit, target: torch.Tensor, batch_size: int) -> None:
+    branch = visit.branch
+    layer = modules[branch.layer]
+    wanted = target if visit.shortcut is None else target - visit.shortcut
+    gram, cross = _normal_equations(layer, visit.inputs, wanted, batch_size)
+    _install(modules, branch, torch.linalg.solve(ridged(gram, RIDGE), cross), gram)
+    output = layer.forward(visit.inputs)
+    if visit.shortcut is not None and branch.norm is not None:
+        output = modules[branch.norm].forward(output)
+    visit.output.copy_(output)
 
 
 def _normal_equations(
-    pruned: nn.Module, branch: Branch, target: torch.Tensor, calibration: Calibration
+    layer: nn.Module, inputs: torch.Tensor, wanted: torch.Tensor, batch_size: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    sums: list[Any] = [0.0, 0.0]
+    sampler = RowSampler.for_output(layer, wanted)
+    wide = wide_type(wanted.device)
+    gram: Any = 0.0
+    cross: Any = 0.0
     seen = 0
-    wide = wide_type(target.device)
-
-    def add(name: str, rows: Rows) -> None:
-        nonlocal seen
-        wanted = target[seen : seen + len(rows.columns)]
-        if rows.shortcut is not None:
-            wanted = wanted - rows.shortcut
-        seen += len(rows.columns)
-        columns = torch.cat([rows.columns, rows.columns.new_ones(len(rows.columns), 1)], dim=1)
+    for some, goal in zip(inputs.split(batch_size), wanted.split(batch_size), strict=True):
+        columns, rows = sampler.columns(some), sampler.outputs(goal)
+        columns = torch.cat([columns, columns.new_ones(len(columns), 1)], dim=1)
         # Products in float32, sums in float64: twice as quick, and the error is far below the ridge.
-        sums[0] = sums[0] + (columns.T @ columns).to(wide)
-        sums[1] = sums[1] + (columns.T @ wanted).to(wide)
-        raise BranchTaps.Stop
-
-    with BranchTaps(pruned, [branch], add) as taps:
-        for batch in calibration.batches(next(pruned.parameters()).device):
-            taps.run(batch)
-    return sums[0] / seen, sums[1] / seen
+        gram = gram + (columns.T @ columns).to(wide)
+        cross = cross + (columns.T @ rows).to(wide)
+        seen += len(columns)
+    return gram / seen, cross / seen
 
 
 def _install(modules: dict[str, Any], branch: Branch, solution: torch.Tensor, gram: torch.Tensor) -> None:

@@ -20,10 +20,10 @@ class ResidualWatch(TorchFunctionMode):
     Parameters
     ----------
     on_join : callable
-        Called as `on_join(name, shortcut)` just before the addition.
+        Called as `on_join(name, branch, shortcut)` just before the addition.
     """
 
-    def __init__(self, on_join: Callable[[str, torch.Tensor], None]) -> None:
+    def __init__(self, on_join: Callable[[str, torch.Tensor, torch.Tensor], None]) -> None:
         super().__init__()
         self._on_join = on_join
         self._watched: dict[int, tuple[torch.Tensor, int, str]] = {}
@@ -47,4 +47,4 @@ class ResidualWatch(TorchFunctionMode):
         if entry is None or not isinstance(other, torch.Tensor) or other.shape != branch.shape:
             return
         if entry[1] == branch._version:
-            self._on_join(entry[2], other)
+            self._on_join(entry[2], branch, other)

@@ -13,7 +13,7 @@ def joins():
 
 @pytest.fixture
 def watch(joins):
-    return ResidualWatch(lambda name, shortcut: joins.append((name, shortcut.clone())))
+    return ResidualWatch(lambda name, branch, shortcut: joins.append((name, shortcut.clone())))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,99 @@
+"""What a running network shows at each layer that least squares can refit: inputs, outputs, the shortcut it joins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ncapps.compression.probe import Branch, affine_of
+from ncapps.compression.residual import ResidualWatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """One layer in one forward pass.
+
+    Attributes
+    ----------
+    branch : Branch
+        The layer.
+    inputs : Tensor
+        What it reads.
+    output : Tensor
+        What goes on: the layer's output or, where the branch joins a stream, that of the batch norm behind it.
+        Whoever is called may overwrite it in place.
+    shortcut : Tensor or None
+        What the branch is about to be added to, where it joins a stream.
+    """
+
+    branch: Branch
+    inputs: torch.Tensor
+    output: torch.Tensor
+    shortcut: torch.Tensor | None
+
+    def values(self, norm: nn.Module | None) -> torch.Tensor:
+        """Return the branch's output, after its batch norm and before any activation."""
+        if norm is None or self.shortcut is not None:
+            return self.output
+        shape = (1, -1) + (1,) * (self.output.ndim - 2)
+        scale, shift = (value.detach().view(shape) for value in affine_of(norm))
+        return self.output * scale + shift
+
+
+@contextmanager
+def visiting(
+    model: nn.Module, branches: Sequence[Branch], on_visit: Callable[[Visit], None]
+) -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
+    """Watch the layers of a network in evaluation mode; gives a function that runs it on a batch.
+
+    Parameters
+    ----------
+    branches : sequence of Branch
+        The layers. One that joins a stream is visited just before the addition, any other one when it has run.
+    on_visit : callable
+        Called with each visit.
+    """
+    modules = dict(model.named_modules())
+    inputs: dict[str, torch.Tensor] = {}
+    by_layer = {branch.layer: branch for branch in branches}
+
+    def join(name: str, output: torch.Tensor, shortcut: torch.Tensor) -> None:
+        if name in inputs:
+            on_visit(Visit(branch=by_layer[name], inputs=inputs.pop(name), output=output, shortcut=shortcut))
+
+    watch = ResidualWatch(join)
+
+    def layer_hook(branch: Branch) -> Any:
+        def hook(module: nn.Module, arguments: Any, output: torch.Tensor) -> None:
+            if not branch.joins:
+                on_visit(Visit(branch=branch, inputs=arguments[0], output=output, shortcut=None))
+                return
+            inputs[branch.layer] = arguments[0]
+            if branch.norm is None:
+                watch.watch(branch.layer, output)
+
+        return hook
+
+    def norm_hook(branch: Branch) -> Any:
+        return lambda module, arguments, output: watch.watch(branch.layer, output)
+
+    def run(batch: torch.Tensor) -> torch.Tensor:
+        try:
+            with torch.no_grad(), watch:
+                return model(batch)
+        finally:
+            watch.forget()
+            inputs.clear()
+
+    handles = [modules[branch.layer].register_forward_hook(layer_hook(branch)) for branch in branches]
+    handles += [modules[b.norm].register_forward_hook(norm_hook(b)) for b in branches if b.norm and b.joins]
+    try:
+        yield run
+    finally:
+        for handle in handles:
+            handle.remove()
