@@ -13,13 +13,13 @@ _WHAT = {
     "held_out_classes": "Some classes are hidden, then added back from a few images each, and all compete: the "
     "harmonic mean of the accuracies on the classes that were there and on those that came back.",
     "loo_accuracy": "Share of images that a classifier names right from all the other images.",
-    "loo_nll": "Mean log-loss of that classifier; lower is better.",
+    "loo_nll": "Mean log-loss of that classifier.",
     "knn": "Share of images that the nearest other images name right.",
-    "logme": "Evidence that the features give for the labels; higher is better, only differences count.",
-    "h_score": "Spread between the classes against all spread; higher is better.",
+    "logme": "Evidence that the features give for the labels; only differences count.",
+    "h_score": "Spread between the classes against all spread.",
     "ncti": "Nearness to neural collapse, told relative to the other rows: it changes with them.",
-    "nc1": "Spread within the classes against that between them; lower is better.",
-    "cdnv": "The same for each pair of classes; lower is better.",
+    "nc1": "Spread within the classes against that between them.",
+    "cdnv": "The same for each pair of classes.",
 }
 
 
@@ -40,8 +40,8 @@ def rank_page(ranking: Any, data: str = "") -> Page:
         "own way.",
         footer="The intervals hold 95 %; networks are compared on the same draws, pair by pair.",
     ).with_tiles(*_tiles(ranking))
-    page = page.with_section("Accuracy and cost", *_told(ranking), figures=_figures(ranking), tables=(_grid(ranking),))
-    return page.with_section("What the columns say", tables=(_columns(ranking), _settings(ranking)))
+    page = page.with_section("Accuracy and cost", figures=_figures(ranking), tables=(_order(ranking),))
+    return page.with_section("Every score", tables=(_scores(ranking), _columns(ranking), _settings(ranking)))
 
 
 def _tiles(ranking: Any) -> list[Tile]:
@@ -58,15 +58,6 @@ def _tiles(ranking: Any) -> list[Tile]:
 def _value(row: Any, primary: str) -> str:
     low, high = row.scores[primary].interval()
     return f"{row.scores[primary].value:.1%} ({max(low, 0):.1%} to {min(high, 1):.1%})"
-
-
-def _told(ranking: Any) -> list[str]:
-    lines = []
-    for row in ranking.rows[1:]:
-        low, high = row.behind.interval()
-        said = "behind the best" if row.told_from_best else "not to be told from the best"
-        lines.append(f"{row.name} ({100 * row.behind.value:.1f} points, {100 * low:+.1f} to {100 * high:+.1f}): {said}")
-    return ["; ".join(lines) + "."] if lines else []
 
 
 def _figures(ranking: Any) -> tuple[Figure, ...]:
@@ -95,16 +86,32 @@ def _figures(ranking: Any) -> tuple[Figure, ...]:
     )
 
 
-def _grid(ranking: Any) -> Grid:
+def _order(ranking: Any) -> Grid:
+    """Tell the order, how far each is behind the best on the same draws, and the costs."""
     header, cells = ranking.cells()
-    return Grid(columns=header, cells=cells, marked=ranking.recommended.name, caption="Best first")
+    score = len(ranking.columns) + 1
+    lines = []
+    for row, line in zip(ranking.rows, cells, strict=True):
+        low, high = row.behind.interval()
+        behind = f"{100 * row.behind.value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+        apart = "yes" if row.told_from_best else "no"
+        lines.append((*line[:2], *(("", "") if row is ranking.best else (behind, apart)), *line[score:]))
+    columns = (*header[:2], "behind the best, points", "told apart", *header[score:])
+    return Grid(columns=columns, cells=tuple(lines), marked=ranking.recommended.name, caption="Best first")
+
+
+def _scores(ranking: Any) -> Grid:
+    header, cells = ranking.cells()
+    score = len(ranking.columns) + 1
+    columns, lines = header[:1] + header[2:score], tuple(line[:1] + line[2:score] for line in cells)
+    return Grid(columns=columns, cells=lines, marked=ranking.recommended.name)
 
 
 def _columns(ranking: Any) -> Table:
     from ncapps.transfer import SCORES
 
-    rows = tuple((SCORES[name].title, "", _WHAT.get(name, "")) for name in ranking.columns)
-    return Table(rows=rows, header=("Column", "", "What it says"))
+    rows = tuple((SCORES[name].title, "up" if SCORES[name].higher else "down", _WHAT[name]) for name in ranking.columns)
+    return Table(rows=rows, header=("Column", "Better is", "What it says"))
 
 
 def _settings(ranking: Any) -> Table:

@@ -26,6 +26,7 @@ def test_the_page_tells_choice_table_and_settings(ranking):
     assert "good &amp; &lt;tight&gt;" in page
     assert "60 images of 4 classes from photos" in page
     assert "behind the best" in page
+    assert page.count(">yes</td>") == 1
     assert all(title in page for title in ("held-out classes", "LogME", "H-score", "NCTI", "CDNV"))
     assert "each hid 30% of the classes" in page
 
@@ -39,3 +40,10 @@ def test_costs_bring_the_picture(ranking):
 
 def test_equal_rankings_give_equal_pages(ranking):
     assert rank_page(with_costs(ranking)).render() == rank_page(with_costs(ranking)).render()
+
+
+def test_every_score_is_explained():
+    from ncapps.report.rank import _WHAT
+    from ncapps.transfer import SCORES
+
+    assert set(_WHAT) == set(SCORES)
