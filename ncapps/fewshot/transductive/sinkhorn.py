@@ -9,9 +9,9 @@ import numpy as np
 from ncapps.errors import InputError
 from ncapps.fewshot.transductive.batches import check_batch, check_positive
 
-_TOLERANCE = 1e-8
+_TOLERANCE = 1e-7
 # While prototypes still move the columns' factors are carried on, so that few steps do; the last round has more.
-_STEPS, _LAST_STEPS = 50, 2000
+_STEPS, _LAST_STEPS = 10, 1000
 # exp(-300) leaves room for products with its inverse in float64.
 _LOWEST = -300.0
 
