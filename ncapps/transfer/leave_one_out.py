@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from ncapps.transfer.estimate import Estimate
+from ncapps.transfer.principal import principal_rows
 
 if TYPE_CHECKING:
     from ncapps.transfer.sample import TransferSample
@@ -58,8 +59,10 @@ def leave_one_out(features: np.ndarray, codes: np.ndarray, ridges: tuple[float, 
     [True, True, True, True]
     """
     counts = np.bincount(codes)
-    origin = features.mean(axis=0)
-    rows = features - origin
+    rows = features - features.mean(axis=0)
+    if len(rows) < rows.shape[1]:
+        # Fewer images than columns lie in fewer directions, and nothing below looks at any other.
+        rows = principal_rows(rows)
     means = np.zeros((len(counts), rows.shape[1]))
     np.add.at(means, codes, rows)
     means /= counts[:, None]
@@ -68,7 +71,7 @@ def leave_one_out(features: np.ndarray, codes: np.ndarray, ridges: tuple[float, 
     asked = np.flatnonzero(counts[codes] > 1)
     if not len(asked):
         return LeftOut(right=np.zeros(0, dtype=bool), loss=np.zeros(0), ridge=ridges[0])
-    spread = float(np.maximum(values, 0).mean()) or float((rows**2).sum(axis=0).mean()) or 1.0
+    spread = (float(np.maximum(values, 0).sum()) or float((rows**2).sum()) or 1.0) / features.shape[1]
     turned, centers = rows[asked] @ vectors, means @ vectors
     found = []
     for ridge in ridges:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from ncapps.config import did_you_mean
 from ncapps.errors import InputError
@@ -88,7 +89,8 @@ def rank_backbones(
     gathered = gather(listed, source, labels, settings, None if cache is None else Path(cache))
     # Statistics and spectra of one backbone at a time: wide ones take much more room than their features.
     primary, columns = "", []
-    for values in gathered.values:
+    silent = None if extractor.get("progress", True) else True
+    for values in tqdm(gathered.values, desc="scoring", unit="backbone", disable=silent):
         sample = TransferSample.of(values, gathered.labels, settings)
         primary = "held_out_classes" if sample.n_classes >= FEWEST_CLASSES else "loo_accuracy"
         names = [name for name in SCORES if name == primary or name in wanted - {"held_out_classes"}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -153,11 +154,13 @@ class BackboneRanking:
         return f"{self.to_table()}\n\n{self.recommendation}"
 
 
-def _plain(estimate: Estimate) -> dict[str, float]:
+def _plain(estimate: Estimate) -> dict[str, float | None]:
+    # Classes that coincide are infinitely far from collapse, and JSON has no word for that.
+    value = estimate.value if math.isfinite(estimate.value) else None
     if len(estimate.replicates) < 2:
-        return {"value": estimate.value, **estimate.parts}
+        return {"value": value, **estimate.parts}
     low, high = estimate.interval()
-    return {"value": estimate.value, "low": low, "high": high, **estimate.parts}
+    return {"value": value, "low": low, "high": high, **estimate.parts}
 
 
 def _cell(name: str, estimate: Estimate, with_interval: bool) -> str:

@@ -13,6 +13,7 @@ from ncapps.collapse import CollapseReport, measure_collapse_from_statistics
 from ncapps.errors import InputError
 from ncapps.statistics import ClassStatistics
 from ncapps.transfer.leave_one_out import LeftOut, leave_one_out
+from ncapps.transfer.principal import principal_rows
 from ncapps.transfer.settings import RankSettings
 
 # A class that is chosen keeps this many images beyond its shots, to be asked about.
@@ -85,14 +86,8 @@ class TransferSample:
 
         Shrunk covariances favour narrow networks, whatever these know; in as many directions all have a fair chance.
         """
-        rows = self.features - self.features.mean(axis=0)
-        tall = len(rows) > rows.shape[1]
-        values, vectors = np.linalg.eigh(rows.T @ rows if tall else rows @ rows.T)
-        kept = np.flatnonzero(values > max(float(values[-1]), 0.0) * max(rows.shape) * np.finfo(float).eps)
-        kept = kept[::-1][: min(_COMPONENTS, max(_FEWEST, len(rows) // _IMAGES))]
-        if not len(kept):
-            return rows[:, :1]
-        return rows @ vectors[:, kept] if tall else vectors[:, kept] * np.sqrt(values[kept])
+        most = min(_COMPONENTS, max(_FEWEST, len(self.features) // _IMAGES))
+        return principal_rows(self.features - self.features.mean(axis=0), most)
 
     @cached_property
     def collapse(self) -> CollapseReport:

@@ -100,6 +100,15 @@ def test_rivals_do_not_change_an_absolute_score(digits, nets, ranking):
             assert alone.scores[name].value == pytest.approx(among.scores[name].value, rel=1e-6), name
 
 
+def test_constant_features_come_last_and_leave_the_json_valid(clouds):
+    features, codes = clouds()
+    found = rank_backbones({"constant": np.ones_like(features), "good": features}, labels=codes)
+    assert [row.name for row in found.rows] == ["good", "constant"]
+    assert found.rows[1].told_from_best
+    data = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    assert data["rows"][1]["scores"]["nc1"]["value"] is None
+
+
 def test_two_classes_are_ranked_by_leaving_images_out(clouds):
     features, codes = clouds(n_classes=2)
     found = rank_backbones({"a": features, "b": -features}, labels=codes)

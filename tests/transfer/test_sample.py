@@ -16,6 +16,11 @@ def test_the_collapse_scores_are_those_of_the_report(clouds):
     assert cdnv(sample) == pytest.approx(report.cdnv)
 
 
+def test_classes_that_coincide_are_not_collapsed():
+    sample = TransferSample.of(np.ones((4, 3)), [0, 0, 1, 1])
+    assert nc1(sample) == cdnv(sample) == np.inf
+
+
 def test_any_labels_become_numbers_in_the_order_of_their_names():
     sample = TransferSample.of(np.zeros((4, 2)), ["kiwi", "apple", "kiwi", "fig"])
     assert sample.codes.tolist() == [2, 0, 2, 1]
