@@ -81,7 +81,10 @@ def sinkhorn(
         return np.zeros((*queries.shape[:-1], prototypes.shape[-2]))
     weights = np.broadcast_to(counts, prototypes.shape[:-1])[..., None, :]
     # Inner products alone are followed as the prototypes move. Not distances: a prototype of few images lies farther
-    # from all images alike, and the shares would drift to the classes that have been given many.
+    # from all images alike, and the shares would drift to the classes that have been given many. They are taken about
+    # the prototypes' mean, so that where the space has its origin makes no difference.
+    origin = prototypes.mean(axis=-2, keepdims=True)
+    queries, prototypes = queries - origin, prototypes - origin
     first = likeness = queries @ prototypes.swapaxes(-1, -2)
     among = _products_among(queries)
     factors = np.ones(first.shape[:-2] + first.shape[-1:])
@@ -131,9 +134,11 @@ def transport(
     columns = np.where(wanted > 0, factors, 0.0)
     for _ in range(steps):
         reached = columns * np.vecmat(1 / np.matvec(kernel, columns), kernel)
-        if np.abs(reached - wanted).max() < _TOLERANCE * kernel.shape[-2]:
+        settled = np.abs(reached - wanted).max(axis=-1, keepdims=True) < _TOLERANCE * kernel.shape[-2]
+        if settled.all():
             break
-        columns = columns * wanted / np.where(reached > 0, reached, 1.0)
+        # A batch that has settled waits for the others unchanged, so that its answer does not depend on them.
+        columns = np.where(settled, columns, columns * wanted / np.where(reached > 0, reached, 1.0))
     assigned = kernel * columns[..., None, :]
     return assigned / assigned.sum(axis=-1, keepdims=True), columns
 

@@ -101,6 +101,14 @@ def test_the_prototypes_move_as_in_pt_map(width):
     assert np.allclose(found, assigned, atol=1e-6)
 
 
+@pytest.mark.parametrize("marginals", ["uniform", "estimated"])
+def test_the_origin_of_the_space_makes_no_difference(marginals):
+    queries, prototypes, counts, _ = make_batch(8, shots=3, noise=2.0)
+    offset = 5 * np.random.default_rng(0).standard_normal(40)
+    found = sinkhorn(queries + offset, prototypes + offset, counts, marginals=marginals)
+    assert np.allclose(found, sinkhorn(queries, prototypes, counts, marginals=marginals), atol=1e-6)
+
+
 def test_errors_name_the_option():
     queries, prototypes, counts, _ = make_batch()
     with pytest.raises(InputError, match="marginals must be 'uniform', 'estimated' or an array of shares, but 'even'"):
