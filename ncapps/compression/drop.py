@@ -100,7 +100,7 @@ def measure_drop(before: np.ndarray, after: np.ndarray, labels: np.ndarray | Non
     Raises
     ------
     InputError
-        If the three are not of the same images, or there are none.
+        If the three are not of the same images, there are none, or a label is no output's index.
 
     Examples
     --------
@@ -112,6 +112,11 @@ def measure_drop(before: np.ndarray, after: np.ndarray, labels: np.ndarray | Non
         given = "none" if labels is None else len(labels)
         raise InputError(
             f"outputs of the same images are compared, but {before.shape}, {after.shape} and {given} labels came"
+        )
+    if labels is not None and not (0 <= labels.min() and labels.max() < before.shape[1]):
+        raise InputError(
+            f"labels are indices of the network's {before.shape[1]} outputs, 0 to {before.shape[1] - 1}, but "
+            f"{labels.min()} to {labels.max()} came"
         )
     first, second = before.argmax(axis=1), after.argmax(axis=1)
     right = (first == first) if labels is None else (first == labels)

@@ -108,14 +108,14 @@ def quantize(
     (torch.Size([3, 1000]), 'int8')
     """
     start = time.perf_counter()
-    _check_settings(model, max_drop, keep, method, latency_batch)
+    _check_settings(model, max_drop, keep, method, calibration, latency_batch)
     chosen, held = _split(images, labels, held_out, calibration, batch_size, seed)
     if sure and max_drop is not None and len(held) < sure_images(max_drop):
         raise InputError(
             f"{len(held)} held-out images cannot show a drop of {max_drop} points or less at 95 %; "
             f"{sure_images(max_drop)} or more can"
         )
-    float32 = model if isinstance(model, OnnxModel) else export_onnx(model, chosen.images, threads=threads)
+    float32 = _exported(model, chosen, threads)
     reduced = overflows_in_8_bits() if reduce_range is None else reduce_range
     with tempfile.TemporaryDirectory() as folder:
         builder = Int8Builder(float32.data, method, chosen, reduce_range=reduced, folder=Path(folder))
@@ -145,7 +145,9 @@ def quantize(
     return Quantized(model=kept, report=report)
 
 
-def _check_settings(model: Any, max_drop: float | None, keep: str, method: str, latency_batch: int) -> None:
+def _check_settings(
+    model: Any, max_drop: float | None, keep: str, method: str, calibration: int, latency_batch: int
+) -> None:
     if not isinstance(model, (nn.Module, OnnxModel)):
         raise InputError(
             f"model must be a torch network (nn.Module) or an exported one (OnnxModel), but {type(model).__name__} came"
@@ -156,8 +158,8 @@ def _check_settings(model: Any, max_drop: float | None, keep: str, method: str, 
         raise InputError(f"keep must be one of {', '.join(KEEP)}, but {keep!r} came")
     if method not in METHODS:
         raise InputError(f"method must be one of {', '.join(METHODS)}, but {method!r} came")
-    if latency_batch < 1:
-        raise InputError(f"latency_batch must be 1 or more, but {latency_batch} came")
+    if calibration < 1 or latency_batch < 1:
+        raise InputError(f"calibration and latency_batch must be 1 or more, but {calibration} and {latency_batch} came")
 
 
 def _split(
@@ -179,6 +181,12 @@ def _split(
     if held.labels is not None and held.labels.dtype.kind not in "iu":
         raise InputError("labels must be the network's output indices (integers), but names came; leave them out?")
     return chosen, held
+
+
+def _exported(model: nn.Module | OnnxModel, chosen: Calibration, threads: int | None) -> OnnxModel:
+    if not isinstance(model, OnnxModel):
+        return export_onnx(model, chosen.images, threads=threads)
+    return model if threads in (None, model.threads) else OnnxModel(model.data, threads=threads)
 
 
 def _part(every: Calibration, rows: torch.Tensor) -> Calibration:

@@ -49,12 +49,12 @@ def test_the_interval_holds_the_drop_and_turns_with_it(images, data):
 
 
 def test_the_interval_covers():
-    """Of 2,000 repetitions with a known drop of 3 points, the interval holds it in 93 to 98 %."""
+    """Of 600 repetitions with a known drop of 3 points, the interval holds it in 92 to 98 %."""
     random = np.random.default_rng(0)
-    draws = random.multinomial(300, (0.05, 0.02, 0.93), size=2000)
+    draws = random.multinomial(300, (0.05, 0.02, 0.93), size=600)
     ends = [Drop(images=300, lost=a, gained=b, right_before=a, changed=a + b).interval for a, b, _ in draws.tolist()]
     covered = np.mean([low <= 3.0 <= high for low, high in ends])
-    assert 0.93 < covered < 0.98
+    assert 0.92 < covered < 0.985
 
 
 def test_within():
@@ -79,3 +79,5 @@ def test_mistakes_get_one_line():
             measure_drop(*arguments)
     with pytest.raises(InputError, match=r"\(2, 3\), \(2, 3\) and 1 labels came"):
         measure_drop(np.zeros((2, 3)), np.zeros((2, 3)), np.zeros(1, int))
+    with pytest.raises(InputError, match="indices of the network's 3 outputs, 0 to 2, but 0 to 3 came"):
+        measure_drop(np.zeros((2, 3)), np.zeros((2, 3)), np.array([0, 3]))

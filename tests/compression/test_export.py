@@ -6,9 +6,10 @@ import compression_onnx
 import numpy as np
 import pytest
 import torch
+from tiny_families import FAMILIES, build_tiny
 from torch import nn
 
-from ncapps.compression import OnnxModel, export_onnx, export_program
+from ncapps.compression import OnnxModel, compress, export_onnx, export_program, quantize
 from ncapps.compression.export import TOLERANCE
 from ncapps.errors import InputError
 
@@ -22,6 +23,20 @@ def test_outputs_are_the_models_for_any_number_of_images(network, count):
     got = exported(images[:count])
     assert got.shape == expected.shape
     assert (got - expected).norm() < 1e-5 * expected.norm()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_pruned_families_leave_as_onnx_and_in_8_bits(name):
+    model, images = build_tiny(name), torch.randn(16, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    small = compress(model, images, macs=0.92, progress=False).model
+    exported = export_onnx(small, images, threads=1)
+    fast = quantize(exported, images, keep="always", max_drop=None)
+    with torch.no_grad():
+        expected = small(images)
+    assert (exported(images) - expected).norm() < TOLERANCE * expected.norm()
+    assert (fast(images) - expected).norm() < 0.3 * expected.norm()
+    assert fast.report.kind == "int8"
 
 
 def test_layers_have_their_names_and_no_source_line_is_kept():

@@ -132,7 +132,9 @@ def test_a_network_is_exported_first_and_a_pruned_one_too():
         ({"max_drop": float("nan")}, "but nan came"),
         ({"keep": "best"}, "keep must be one of faster, smaller, always, but 'best' came"),
         ({"method": "magic"}, "method must be one of auto, static, dynamic, but 'magic' came"),
-        ({"latency_batch": 0}, "latency_batch must be 1 or more"),
+        ({"latency_batch": 0}, "latency_batch must be 1 or more, but 256 and 0 came"),
+        ({"calibration": 0}, "latency_batch must be 1 or more, but 0 and 1 came"),
+        ({"labels": [7] * 96}, "indices of the network's 5 outputs, 0 to 4, but 7 to 7 came"),
         ({"images": torch.zeros(3, 3, 16, 16)}, "4 images or more are needed .* but 3 came"),
         ({"images": torch.zeros(0, 3, 16, 16)}, "there are no images"),
         ({"labels": ["cat"] * 96}, "labels must be the network's output indices"),
@@ -146,6 +148,12 @@ def test_mistakes_get_one_clear_line(change, words):
     with pytest.raises(InputError, match=words) as caught:
         quantize(arguments.pop("model"), arguments.pop("images"), **arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_threads_are_the_exported_networks_or_those_asked_for():
+    _, images, exported = compression_onnx.convolutional()
+    assert quantize(exported, images, max_drop=None).model.threads == exported.threads == 1
+    assert quantize(exported, images, max_drop=None, threads=2).model.threads == 2
 
 
 def test_the_public_door_has_it():
