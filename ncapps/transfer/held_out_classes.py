@@ -69,9 +69,13 @@ def draws(codes: np.ndarray, settings: RankSettings) -> Iterator[Draw]:
         known, shots, asked = [], [], []
         for code, rows in enumerate(members):
             rows = random.permutation(rows)
-            fitted = settings.shots if code in hidden else len(rows) - int(_ASKED * len(rows))
+            # One image at least is learned from, and of two or more one at least is asked about.
+            kept = len(rows) - max(int(_ASKED * len(rows)), min(1, len(rows) - 1))
+            fitted = settings.shots if code in hidden else kept
             (shots if code in hidden else known).append(rows[:fitted])
             asked.append(rows[fitted:])
+        if not (~np.isin(codes[np.concatenate(asked)], hidden)).any():
+            raise InputError("no class that stays has two images, one to learn from and one to ask about; give more")
         yield Draw(known=np.concatenate(known), shots=np.concatenate(shots), asked=np.concatenate(asked), hidden=hidden)
 
 

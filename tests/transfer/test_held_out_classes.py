@@ -83,3 +83,11 @@ def test_too_few_classes_or_images_are_told():
         next(draws(np.arange(20) % 2, RankSettings()))
     with pytest.raises(InputError, match="no class has more than 5 images.*give fewer shots or more images"):
         next(draws(np.arange(20) % 4, RankSettings()))
+    with pytest.raises(InputError, match="no class that stays has two images"):
+        next(draws(np.array([0, 0, 1, 2]), RankSettings(shots=1)))
+
+
+def test_classes_of_two_images_are_asked_about_too():
+    codes = np.repeat(np.arange(6), 2)
+    for draw in draws(codes, RankSettings(shots=1, draws=4)):
+        assert np.bincount(codes[draw.asked]).tolist() == [1] * 6
