@@ -73,7 +73,7 @@ class Recognizer:
         calibration: Any = None,
         reject_rate: float = 0.05,
         held_out: float = 0.2,
-        metric: str = "mahalanobis",
+        metric: str = "plda",
         seed: int = 0,
     ) -> Recognizer:
         """Fit prototypes and detector; held-out images set threshold and temperature and tell the accuracy.
@@ -121,7 +121,7 @@ class Recognizer:
         detector.calibrate(X_held, reject_rate)
         first = PrototypeClassifier(metric=metric).fit(X, y).calibrate_temperature(X_held, y_held)
         # Accuracy and temperature come from images not fitted; for use the prototypes take those in too.
-        classifier = PrototypeClassifier(metric=metric, temperature=first.temperature_)
+        classifier = PrototypeClassifier(metric=metric, temperature=first.temperature_, knobs=first.knobs_)
         classifier.fit(np.concatenate([X, X_held]), np.concatenate([y, y_held]))
         report = FitReport(
             n_fitted=len(X),

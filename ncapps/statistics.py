@@ -202,6 +202,33 @@ class ClassStatistics:
         row = self.position(name)
         return self.remove(name) if self.classes[row] in self.apart else self._without_row(row)
 
+    def rename(self, old: Label, new: Label, *, merge: bool = False) -> ClassStatistics:
+        """Return the statistics with a class under another name, joined to a class of that name where `merge` is set.
+
+        Raises
+        ------
+        InputError
+            If the class is unknown, the new name is of another type, or it is taken and `merge` is not set.
+        """
+        row, new = self.position(old), native(new)
+        sorted_names(self.classes, [new])
+        if new in self.classes and not merge:
+            raise InputError(f"class {new!r} is there already; merge=True makes one class of both")
+        old = self.classes[row]
+        rest = {key: factor for key, factor in self.apart.items() if key != old}
+        one = replace(
+            self,
+            classes=(new,),
+            counts=self.counts[[row]],
+            means=self.means[[row]],
+            squares=self.squares[[row]],
+            pooled=np.zeros_like(self.pooled),
+            apart={new: self.apart[old]} if old in self.apart else {},
+        )
+        others = replace(self, apart=rest)._without_row(row)
+        # Statistics of no class are the neutral element, which would lose the scatter that is pooled.
+        return others + one if others.classes else replace(one, pooled=self.pooled)
+
     def _without_row(self, row: int) -> ClassStatistics:
         kept = np.arange(len(self.classes)) != row
         return replace(

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "ncapps"
 
 FOUNDATION = {"errors", "arrays", "persist", "config", "threads"}
 STATISTICS = {"moments", "statistics"}
-MATHEMATICS = {"simplex", "covariance", "prototypes", "conformal", "collapse", "collapse_measures"}
+MATHEMATICS = {"simplex", "covariance", "prototypes", "plda", "conformal", "collapse", "collapse_measures"}
 CORE = FOUNDATION | STATISTICS | MATHEMATICS
 APPLICATIONS = {"fewshot", "ood", "compression", "transfer"}
 BELOW_RECOGNIZER = CORE | APPLICATIONS | {"features", "training"}

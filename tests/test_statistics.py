@@ -315,3 +315,24 @@ def test_the_digest_tells_which_class_is_held_apart():
     X = np.random.default_rng(0).standard_normal((2, 3))
     one, other = (ClassStatistics.from_features(X, ["a", "b"], apart=[name]) for name in "ab")
     assert one.digest() != other.digest()
+
+
+def test_a_renamed_class_keeps_every_number_and_a_merged_one_adds_up():
+    random = np.random.default_rng(0)
+    X, y = random.standard_normal((60, 4)), np.repeat(["a", "b", "c"], 20)
+    stats = ClassStatistics.from_features(X, y)
+    renamed = stats.rename("a", "z")
+    assert renamed.classes == ("b", "c", "z")
+    assert np.array_equal(renamed.means[[2, 0, 1]], stats.means)
+    assert np.array_equal(renamed.within, stats.within)
+    assert renamed.rename("z", "a").digest() == stats.digest()
+    merged = stats.rename("a", "c", merge=True)
+    whole = ClassStatistics.from_features(X, np.where(y == "a", "c", y))
+    assert merged.classes == whole.classes
+    assert np.allclose(merged.means, whole.means)
+    assert np.allclose(merged.within, whole.within)
+    assert np.allclose(merged.squares, whole.squares)
+    with pytest.raises(InputError, match="'c' is there already; merge=True"):
+        stats.rename("a", "c")
+    one = ClassStatistics.from_features(X[:20], y[:20])
+    assert np.array_equal(one.rename("a", "q").within, one.within)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,53 +12,56 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ncapps import persist
-from ncapps.arrays import Label, as_features, as_labels, like, native, sorted_names, to_numpy, unknown_class
+from ncapps.arrays import Label, as_features, as_labels, like, sorted_names, unknown_class
 from ncapps.errors import InputError
-from ncapps.fewshot.metrics import METRICS, Metric
-from ncapps.fewshot.temperature import fit_temperature, left_out_scores
+from ncapps.fewshot import state
+from ncapps.fewshot.audit import AuditEntry
+from ncapps.fewshot.hidden_classes import rehearse
+from ncapps.fewshot.knobs import Choice, choose_knobs
+from ncapps.fewshot.life_cycle import LifeCycle
+from ncapps.fewshot.metric import Metric
+from ncapps.fewshot.metrics import metric_named
+from ncapps.fewshot.priors import log_priors
+from ncapps.fewshot.table import AddedClass, Table
+from ncapps.fewshot.temperature import fit_temperature
 from ncapps.statistics import ClassStatistics
 
-_KIND, _VERSION = "prototype-classifier", 1
-# Leave-one-out on more images than this changes the temperature by nothing that matters.
-_LEFT_OUT = 20_000
 
+class PrototypeClassifier(LifeCycle, ClassifierMixin, BaseEstimator):
+    """Names the class that an image is most like, each class known by the mean of its images' features.
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Table:
-    """What an answer is read off: swapped whole, so that a reader in another thread sees the old one or the new one."""
-
-    names: np.ndarray
-    counts: np.ndarray
-    prototypes: np.ndarray
-
-
-class PrototypeClassifier(ClassifierMixin, BaseEstimator):
-    """Names the class whose prototype is most alike; a prototype is the mean of a class's features.
-
-    What `fit` saw is frozen: `add_class` moves neither the other prototypes, nor the centre, nor the temperature, and
-    `remove_class` of an added class gives the state before back, bit for bit.
+    What `fit` saw is frozen: `add_class` moves neither the geometry nor the temperature, and `remove_class` of an added
+    class gives the state before back, bit for bit.
 
     Parameters
     ----------
-    metric : {"mahalanobis", "euclidean", "cosine"}
-        How likeness is scored, see `ncapps.fewshot.METRICS`.
+    metric : str
+        How likeness is scored: a name in `ncapps.fewshot.METRICS`.
     temperature : float or "auto"
-        Divides the scores before the softmax of `predict_proba`; "auto" fits it by leaving each fitted image out.
+        Divides the scores before the softmax of `predict_proba`; "auto" fits it on known classes that are hidden and
+        added back from five images.
+    knobs : mapping of str to float, or "auto"
+        The metric's own settings; "auto" chooses those under which hidden known classes and visible ones are named
+        best. Knobs that are not given have the metric's defaults.
+    priors : mapping of class name to float, optional
+        How often each class is met, relative to 1 for a class that is not named here.
+    seed : int
+        Fixes which known classes are hidden, and random projections.
 
     Attributes
     ----------
     classes_ : numpy.ndarray
         Names of all classes, fitted and added, sorted.
     statistics_ : ClassStatistics
-        Statistics of the fitted classes.
+        Statistics of the fitted classes' prepared features.
     added_ : dict
         Features of each added class, shape (images, feature width).
-    center_ : numpy.ndarray
-        Mean of the fitted class means.
-    projection_ : numpy.ndarray or None
-        What features are multiplied by before they are compared: the whitening of "mahalanobis".
+    knobs_ : dict
+        The knobs in use.
     temperature_ : float
         The temperature in use.
+    audit_ : tuple of AuditEntry
+        What was done, oldest first.
 
     Examples
     --------
@@ -70,26 +72,74 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
     ['a', 'kiwi']
     """
 
-    def __init__(self, metric: str = "mahalanobis", temperature: float | str = "auto") -> None:
+    def __init__(
+        self,
+        metric: str = "plda",
+        temperature: float | str = "auto",
+        knobs: Mapping[str, float] | str = "auto",
+        priors: Mapping[Label, float] | None = None,
+        seed: int = 0,
+    ) -> None:
         self.metric = metric
         self.temperature = temperature
+        self.knobs = knobs
+        self.priors = priors
+        self.seed = seed
 
     def fit(self, X: Any, y: Any) -> PrototypeClassifier:
         """Fit prototypes to features, shape (images, feature width), and one class name an image."""
         X = as_features(X, min_rows=1)
         y = as_labels(y, len(X))
-        self._reset(ClassStatistics.from_features(X, y))
-        if self.temperature == "auto" and len(self.statistics_.classes) > 1:
-            codes = np.searchsorted(np.asarray(self.statistics_.classes), y)
-            # The only image of a class is its prototype: left in, it would call for a temperature of 0.
-            several = np.flatnonzero(self.statistics_.counts[codes] > 1)
-            if not len(several):
-                return self
-            chosen = several[np.linspace(0, len(several) - 1, min(len(several), _LEFT_OUT)).astype(int)]
-            codes = codes[chosen]
-            rows = (self._project(X[chosen]), codes, self.statistics_.counts, self._project(self.statistics_.means))
-            left_out = left_out_scores(self._metric().scores, *rows, self._project(self.center_))
-            self.temperature_ = fit_temperature(left_out, codes)
+        metric = self._checked()
+        choice = None
+        if "auto" in (self.knobs, self.temperature) and (metric.knobs or self.temperature == "auto"):
+            choice = choose_knobs(metric, rehearse(metric, X, y, self.seed), self._given(metric))
+        frame = metric.frame(X, self.seed)
+        statistics = ClassStatistics.from_features(metric.prepare(frame, X), y)
+        self.n_features_in_ = X.shape[1]
+        self._learn(statistics, frame, choice)
+        self.audit_ = (AuditEntry.now("fit", statistics.classes, len(X), X),)
+        return self
+
+    def fit_statistics(self, statistics: ClassStatistics) -> PrototypeClassifier:
+        """Fit from statistics alone: with no image, knobs have their defaults, the temperature the classes' spread.
+
+        Raises
+        ------
+        InputError
+            If the metric averages features that it has prepared, which statistics of other features can't tell.
+        """
+        metric = self._checked()
+        if not statistics.classes:
+            raise InputError("a classifier needs one class or more, but no image came")
+        self.n_features_in_ = statistics.width
+        self._learn(statistics, metric.frame_of_statistics(statistics), None)
+        self.audit_ = (AuditEntry.now("fit", statistics.classes, statistics.total),)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> PrototypeClassifier:
+        """Add images to fitted or added classes; names not seen before become fitted classes.
+
+        Unlike `add_class` this moves the geometry of the fitted classes; knobs and temperature stay until the next
+        `fit`. `classes` is there for scikit-learn's sake: names may come in any call, so it is not needed.
+        """
+        X = as_features(X, getattr(self, "n_features_in_", None), "this classifier")
+        y = as_labels(y, len(X))
+        if not hasattr(self, "statistics_"):
+            return self.fit(X, y)
+        sorted_names(self.classes_, np.unique(y))
+        metric = self._checked()
+        late = np.isin(y, np.asarray(sorted(self.added_))) if self.added_ else np.zeros(len(y), dtype=bool)
+        rows = self.added_
+        for name in sorted_names(np.unique(y[late])):
+            rows[name] = np.concatenate([rows[name], X[y == name]])
+        if not late.all():
+            more = ClassStatistics.from_features(metric.prepare(self.frame_, X[~late]), y[~late])
+            self.statistics_ = self.statistics_ + more
+            self.learned_ = metric.learn(self.statistics_, self.knobs_)
+        added = {name: AddedClass.of(metric, self.frame_, self.learned_, part) for name, part in rows.items()}
+        self._renew(added, fitted_moved=True)
+        self.audit_ = (*self.audit_, AuditEntry.now("partial_fit", sorted_names(np.unique(y)), len(X), X))
         return self
 
     def calibrate_temperature(self, X: Any, y: Any) -> PrototypeClassifier:
@@ -106,32 +156,7 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         strange = sorted(set(sorted_names(self.classes_, y)) - set(self.classes_.tolist()))
         if strange:
             raise unknown_class(strange[0], self.classes_)
-        self.temperature_ = fit_temperature(self._scores(X, self.table_), np.searchsorted(self.classes_, y))
-        return self
-
-    def fit_statistics(self, statistics: ClassStatistics) -> PrototypeClassifier:
-        """Fit from statistics alone; with no image to leave out, "auto" takes the temperature from the class spread."""
-        self._reset(statistics)
-        return self
-
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> PrototypeClassifier:
-        """Add images to fitted or added classes; names not seen before become fitted classes.
-
-        Unlike `add_class` this moves the centre of the fitted classes; the temperature stays until the next `fit`.
-        `classes` is there for scikit-learn's sake: names may come in any call, so it is not needed.
-        """
-        X = as_features(X, getattr(self, "n_features_in_", None), "this classifier")
-        y = as_labels(y, len(X))
-        if not hasattr(self, "statistics_"):
-            return self.fit(X, y)
-        sorted_names(self.classes_, np.unique(y))
-        late = np.isin(y, np.asarray(sorted(self.added_))) if self.added_ else np.zeros(len(y), dtype=bool)
-        added = dict(self.added_)
-        for name in sorted_names(np.unique(y[late])):
-            added[name] = np.concatenate([added[name], X[y == name]])
-        temperature = self.temperature_
-        self._reset(self.statistics_ + ClassStatistics.from_features(X[~late], y[~late]), added)
-        self.temperature_ = temperature
+        self.temperature_ = fit_temperature([self._scores(X, self.table_)], [np.searchsorted(self.classes_, y)])
         return self
 
     @property
@@ -140,153 +165,119 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         return self.table_.names
 
     @property
+    def added_(self) -> dict[Label, np.ndarray]:
+        """Features of each added class, shape (images, feature width)."""
+        return {name: one.rows for name, one in self.added_classes_.items()}
+
+    @property
     def prototypes_(self) -> np.ndarray:
-        """Prototype of each class in feature units, shape (classes, feature width), ordered as `classes_`."""
-        return self.table_.prototypes
-
-    def add_class(self, name: Label, X: Any) -> PrototypeClassifier:
-        """Add a class from a few images' features, shape (images, feature width); nothing else moves.
-
-        Raises
-        ------
-        InputError
-            If the name is taken or of another type than the others, or there is no image.
-        """
-        check_is_fitted(self)
-        X = as_features(X, self.n_features_in_, "this classifier")
-        name = native(name)
-        if not len(X):
-            raise InputError(f"class {name!r} came without an image; one or more are needed")
-        if name in self.classes_.tolist():
-            raise InputError(f"class {name!r} is there already; use partial_fit for more images of it, or another name")
-        sorted_names(self.classes_, [name])
-        self._renew({**self.added_, name: X.copy()})
-        return self
-
-    def remove_class(self, name: Label) -> PrototypeClassifier:
-        """Remove a class: an added one as if it had never been there; of a fitted one count and mean go.
-
-        Raises
-        ------
-        InputError
-            If the class is unknown, or the last one.
-        """
-        check_is_fitted(self)
-        name = native(name)
-        if name not in self.classes_.tolist():
-            raise unknown_class(name, self.classes_)
-        if len(self.classes_) == 1:
-            raise InputError(f"class {name!r} is the last one; a classifier without a class can't answer")
-        if name in self.added_:
-            self._renew({key: rows for key, rows in self.added_.items() if key != name})
-        else:
-            self.statistics_ = self.statistics_.forget(name)
-            self._renew(self.added_)
-        return self
+        """Mean prepared feature of each class, shape (classes, prepared width), ordered as `classes_`."""
+        late = [self.added_classes_[name].mean for name in sorted(self.added_classes_)]
+        return np.concatenate([self.statistics_.means, *late])[self.table_.order]
 
     def scores(self, X: Any) -> np.ndarray:
         """Return the likeness to each class, shape (images, classes), ordered as `classes_`; higher = more alike."""
         check_is_fitted(self)
-        return like(self._scores(as_features(X, self.n_features_in_, "this classifier"), self.table_), X)
+        return like(self._scores(self._features(X), self.table_), X)
 
     def predict(self, X: Any) -> np.ndarray:
         """Name the most likely class of each image, shape (images,)."""
         check_is_fitted(self)
         table = self.table_
-        return table.names[self._scores(as_features(X, self.n_features_in_, "this classifier"), table).argmax(axis=1)]
+        scores = self._scores(self._features(X), table)
+        return table.names[(scores + self._prior(table)).argmax(axis=1)]
 
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return class probabilities, shape (images, classes): softmax(scores / temperature)."""
-        return like(softmax(to_numpy(self.scores(X)) / self.temperature_, axis=1), X)
+    def predict_proba(self, X: Any, *, unknown: bool = False) -> np.ndarray:
+        """Return class probabilities, shape (images, classes): softmax(scores / temperature + log prior).
+
+        Parameters
+        ----------
+        unknown : bool
+            Append one column: the probability of a class never seen, weighted as one class. "plda" alone can tell.
+
+        Raises
+        ------
+        InputError
+            If the metric has no likelihood of a class never seen.
+        """
+        check_is_fitted(self)
+        table, features = self.table_, self._features(X)
+        scores = self._scores(features, table) + self._prior(table)
+        if unknown:
+            metric = metric_named(self.metric)
+            never = metric.unknown(self.learned_)
+            scores = np.hstack([scores, metric.scores(self.learned_, never, metric.prepare(self.frame_, features))])
+        return like(softmax(scores / self.temperature_, axis=1), X)
 
     def state_hash(self) -> str:
         """SHA-256 over all that predictions depend on: equal before `add_class` and after `remove_class`."""
         check_is_fitted(self)
-        sha = hashlib.sha256(f"{self.metric}|{self.temperature_!r}|{self.statistics_.digest()}".encode())
-        sha.update(self.center_.tobytes())
-        sha.update(b"" if self.projection_ is None else self.projection_.tobytes())
-        for name in sorted(self.added_):
-            sha.update(repr(name).encode() + self.added_[name].tobytes())
-        return sha.hexdigest()
+        return state.state_hash(self)
 
     def save(self, path: str | Path) -> None:
         """Write the classifier to one safetensors file, atomically."""
-        persist.save(path, _KIND, _VERSION, *self.state())
+        persist.save(path, state.KIND, state.VERSION, *self.state())
 
     @classmethod
     def load(cls, path: str | Path) -> PrototypeClassifier:
         """Read what `save` wrote; raises InputError if the file is missing, damaged or of another kind."""
-        return cls.restore(*persist.load(path, _KIND, _VERSION))
+        return cls.restore(*persist.load(path, state.KIND, state.VERSION, oldest=state.VERSION))
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return the arrays and the JSON-able header that `restore` builds the classifier from."""
         check_is_fitted(self)
-        arrays = {f"statistics.{key}": value for key, value in self.statistics_.arrays().items()}
-        # After a fitted class has gone, the frozen centre is no longer the mean of the means that are left.
-        arrays["center"] = self.center_
-        arrays |= {f"added.{row}": self.added_[name] for row, name in enumerate(sorted(self.added_))}
-        if self.projection_ is not None:
-            arrays["projection"] = self.projection_
-        header = {
-            "metric": self.metric,
-            "temperature": self.temperature,
-            "fitted_temperature": self.temperature_,
-            "added": sorted(self.added_),
-            "statistics": self.statistics_.header(),
-        }
-        return arrays, header
+        return state.pack(self)
 
     @classmethod
     def restore(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> PrototypeClassifier:
         """Build the classifier again from `state()`."""
-        own = {key.removeprefix("statistics."): value for key, value in arrays.items() if key.startswith("statistics.")}
-        classifier = cls(metric=header["metric"], temperature=header["temperature"])
-        added = {name: arrays[f"added.{row}"] for row, name in enumerate(header["added"])}
-        classifier._metric()
-        classifier.statistics_ = ClassStatistics.restore(own, header["statistics"])
-        classifier.n_features_in_ = classifier.statistics_.width
-        classifier.temperature_ = float(header["fitted_temperature"])
-        classifier.center_ = arrays["center"]
-        classifier.projection_ = arrays.get("projection")
-        classifier._renew(added)
-        return classifier
+        return state.unpack(cls, arrays, header)
 
-    def _reset(self, statistics: ClassStatistics, added: dict[Label, np.ndarray] | None = None) -> None:
-        metric = self._metric()
-        if not statistics.classes:
-            raise InputError("a classifier needs one class or more, but no image came")
-        given = self.temperature
+    def _features(self, X: Any) -> np.ndarray:
+        return as_features(X, self.n_features_in_, "this classifier")
+
+    def _checked(self) -> Metric:
+        """Return the metric, or say which parameter is not what it has to be."""
+        metric, given = metric_named(self.metric), self.temperature
         if given != "auto" and not (isinstance(given, (int, float)) and given > 0):
             raise InputError(f"the temperature must be above 0, or 'auto', but {given!r} came")
-        self.statistics_ = statistics
-        self.n_features_in_ = statistics.width
-        self.center_ = statistics.center
-        self.projection_ = metric.projection(statistics)
-        self.temperature_ = metric.spread_temperature(statistics) if given == "auto" else float(given)
-        self._renew(added or {})
+        self._given(metric)
+        return metric
 
-    def _renew(self, added: dict[Label, np.ndarray]) -> None:
-        """Make the table anew from fitted and added classes, in name order."""
-        names = sorted_names(self.statistics_.classes, added)
-        means = dict(zip(self.statistics_.classes, self.statistics_.means, strict=True))
-        means |= {name: rows.mean(axis=0) for name, rows in added.items()}
-        counts = dict(zip(self.statistics_.classes, self.statistics_.counts, strict=True))
-        counts |= {name: len(rows) for name, rows in added.items()}
-        self.added_ = added
-        self.table_ = _Table(
-            names=np.asarray(names),
-            counts=np.asarray([counts[name] for name in names]),
-            prototypes=np.stack([means[name] for name in names]),
-        )
+    def _given(self, metric: Metric) -> dict[str, float] | None:
+        """Return the knobs that were given, or None where they are to be chosen."""
+        if isinstance(self.knobs, str):
+            if self.knobs != "auto":
+                raise InputError(f"knobs must be a mapping from name to number, or 'auto', but {self.knobs!r} came")
+            return None
+        strange = sorted(set(self.knobs) - set(metric.names()))
+        if strange:
+            known = ", ".join(metric.names()) or "none"
+            raise InputError(f"the metric {self.metric!r} has no knob {strange[0]!r}; its knobs: {known}")
+        return metric.defaults | dict(self.knobs)
 
-    def _scores(self, X: np.ndarray, table: _Table) -> np.ndarray:
-        parts = self._project(X), self._project(table.prototypes), table.counts, self._project(self.center_)
-        return self._metric().scores(*parts)
+    def _learn(self, statistics: ClassStatistics, frame: dict[str, np.ndarray], choice: Choice | None) -> None:
+        metric, given = metric_named(self.metric), self._given(metric_named(self.metric))
+        self.knobs_ = given if given is not None else dict(choice.knobs if choice else metric.defaults)
+        self.frame_, self.statistics_ = frame, statistics
+        self.learned_ = metric.learn(statistics, self.knobs_)
+        if self.temperature != "auto":
+            self.temperature_ = float(self.temperature)
+        elif choice is not None:
+            self.temperature_ = fit_temperature(choice.scores, choice.codes)
+        else:
+            self.temperature_ = metric.spread_temperature(statistics)
+        self._renew({}, fitted_moved=True)
 
-    def _project(self, X: np.ndarray) -> np.ndarray:
-        return X if self.projection_ is None else X @ self.projection_
+    def _renew(self, added: dict[Label, AddedClass], fitted_moved: bool = False) -> None:
+        """Put a new table in place."""
+        alone = None if fitted_moved else self.table_.alone
+        table = Table.of(metric_named(self.metric), self.learned_, self.statistics_, added, alone)
+        self.added_classes_, self.table_ = added, table
 
-    def _metric(self) -> Metric:
-        if self.metric not in METRICS:
-            raise InputError(f"metric {self.metric!r} is not known; choose one of {', '.join(METRICS)}")
-        return METRICS[self.metric]
+    def _scores(self, X: np.ndarray, table: Table) -> np.ndarray:
+        metric = metric_named(self.metric)
+        return table.scores(metric, self.learned_, metric.prepare(self.frame_, X))
+
+    def _prior(self, table: Table) -> np.ndarray | float:
+        return 0.0 if not self.priors else self.temperature_ * log_priors(self.priors, table.names)

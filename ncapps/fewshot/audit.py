@@ -1,0 +1,71 @@
+"""The audit trail: what was done to which class, when, from how many images, and their digest."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from ncapps.arrays import Label
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditEntry:
+    """One change of a classifier.
+
+    Parameters
+    ----------
+    action : str
+        "fit", "partial_fit", "add", "remove", "rename" or "merge".
+    classes : tuple of str or of int
+        The classes it was done to; for "rename" and "merge" the new name comes last.
+    when : str
+        The time in UTC, ISO 8601.
+    images : int
+        How many images came or went with it.
+    digest : str
+        SHA-256 of their features, or "" where the images themselves are not at hand.
+    """
+
+    action: str
+    classes: tuple[Label, ...]
+    when: str
+    images: int
+    digest: str
+
+    @classmethod
+    def now(cls, action: str, classes: tuple[Label, ...], images: int, rows: np.ndarray | None = None) -> AuditEntry:
+        """Return an entry of this moment."""
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        return cls(
+            action=action, classes=classes, when=when, images=images, digest="" if rows is None else digest(rows)
+        )
+
+
+def digest(rows: np.ndarray) -> str:
+    """SHA-256 of features, their shape included."""
+    return hashlib.sha256(repr(rows.shape).encode() + np.ascontiguousarray(rows).tobytes()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remainder:
+    """What is left of a class after it was removed.
+
+    Parameters
+    ----------
+    name : str or int
+        The class.
+    exact : bool
+        Whether the classifier is bit for bit what it would be had the class never been there.
+    images : int
+        How many of its images went into what stays frozen: geometry, knobs and temperature; 0 where `exact`.
+    where : tuple of str
+        The frozen parts that saw them.
+    """
+
+    name: Label
+    exact: bool
+    images: int
+    where: tuple[str, ...]

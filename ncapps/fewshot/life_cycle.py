@@ -1,0 +1,163 @@
+"""`LifeCycle`: classes are added, removed, renamed and merged; every change is whole and leaves an audit entry."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ncapps.arrays import Label, as_features, native, sorted_names, unknown_class
+from ncapps.errors import InputError
+from ncapps.fewshot.audit import AuditEntry, Remainder
+from ncapps.fewshot.metrics import metric_named
+from ncapps.fewshot.table import AddedClass
+from ncapps.statistics import ClassStatistics
+
+if TYPE_CHECKING:
+    from ncapps.fewshot.metric import Arrays
+    from ncapps.fewshot.table import Table
+
+
+class LifeCycle(ABC):
+    """What a `PrototypeClassifier` can do to its classes once it is fitted."""
+
+    metric: str
+    n_features_in_: int
+    statistics_: ClassStatistics
+    added_classes_: dict[Label, AddedClass]
+    frame_: Arrays
+    learned_: Arrays
+    table_: Table
+    audit_: tuple[AuditEntry, ...]
+
+    def add_class(self, name: Label, X: Any) -> Self:
+        """Add a class from a few images' features, shape (images, feature width); the geometry stays as it is.
+
+        Raises
+        ------
+        InputError
+            If the name is taken or of another type than the others, or there is no image.
+        """
+        check_is_fitted(self)
+        X = as_features(X, self.n_features_in_, "this classifier")
+        name = native(name)
+        if not len(X):
+            raise InputError(f"class {name!r} came without an image; one or more are needed")
+        self._free(name, "use partial_fit for more images of it, or another name")
+        # The caller's array may change later.
+        rows = X.copy()
+        added = AddedClass.of(metric_named(self.metric), self.frame_, self.learned_, rows)
+        self._renew({**self.added_classes_, name: added})
+        self._note("add", (name,), len(rows), rows)
+        return self
+
+    def remove_class(self, name: Label) -> Self:
+        """Remove a class: an added one as if it had never been there; of a fitted one count and mean go.
+
+        `remainder` tells beforehand what stays of a fitted one.
+
+        Raises
+        ------
+        InputError
+            If the class is unknown, or the last one.
+        """
+        name = self._known(name)
+        if len(self.table_.names) == 1:
+            raise InputError(f"class {name!r} is the last one; a classifier without a class can't answer")
+        images = self._images(name)
+        if name in self.added_classes_:
+            gone = self.added_classes_[name].rows
+            self._renew({key: one for key, one in self.added_classes_.items() if key != name})
+            self._note("remove", (name,), images, gone)
+        else:
+            self.statistics_ = self.statistics_.forget(name)
+            self._renew(self.added_classes_, fitted_moved=True)
+            self._note("remove", (name,), images)
+        return self
+
+    def remainder(self, name: Label) -> Remainder:
+        """Tell what `remove_class` would leave of a class; raises InputError for a class that is not known."""
+        name = self._known(name)
+        if name in self.added_classes_:
+            return Remainder(name=name, exact=True, images=0, where=())
+        where = ("within-class scatter", "geometry of the class means", "knobs", "temperature")
+        return Remainder(name=name, exact=False, images=self._images(name), where=where)
+
+    def rename_class(self, old: Label, new: Label) -> Self:
+        """Give a class another name; no score moves.
+
+        Raises
+        ------
+        InputError
+            If the class is unknown, or the new name is taken or of another type than the others.
+        """
+        old, new = self._known(old), native(new)
+        self._free(new, "merge_classes makes one class of two")
+        images = self._images(old)
+        added = {new if key == old else key: one for key, one in self.added_classes_.items()}
+        fitted_moved = old in self.statistics_.classes
+        if fitted_moved:
+            self.statistics_ = self.statistics_.rename(old, new)
+        self._renew(added, fitted_moved)
+        self._note("rename", (old, new), images)
+        return self
+
+    def merge_classes(self, names: Iterable[Label], into: Label) -> Self:
+        """Make one class of several; images of added ones join as images, of fitted ones counts and means.
+
+        Raises
+        ------
+        InputError
+            If fewer than two classes are named, one is unknown, or `into` is the name of another class.
+        """
+        chosen = [self._known(name) for name in dict.fromkeys(names)]
+        into = native(into)
+        if len(chosen) < 2:
+            raise InputError(f"merging takes two classes or more, but {len(chosen)} came")
+        if into not in chosen:
+            self._free(into, "name it among the classes to be merged if it is one of them")
+        images = sum(map(self._images, chosen))
+        late = [name for name in chosen if name in self.added_classes_]
+        rows = [self.added_classes_[name].rows for name in late]
+        added = {key: one for key, one in self.added_classes_.items() if key not in late}
+        early = [name for name in chosen if name not in late]
+        metric = metric_named(self.metric)
+        if early:
+            merged = self.statistics_
+            for name in early:
+                merged = merged if name == into else merged.rename(name, into, merge=True)
+            if rows:
+                # The geometry stays frozen; only where the class lies takes its new images in.
+                joined = metric.prepare(self.frame_, np.concatenate(rows))
+                merged = merged + ClassStatistics.from_features(joined, np.full(len(joined), into))
+            self.statistics_ = merged
+        else:
+            added[into] = AddedClass.of(metric, self.frame_, self.learned_, np.concatenate(rows))
+        self._renew(added, fitted_moved=bool(early))
+        self._note("merge", (*chosen, into), images)
+        return self
+
+    @abstractmethod
+    def _renew(self, added: dict[Label, AddedClass], fitted_moved: bool = False) -> None:
+        """Put a new table in place."""
+
+    def _note(self, action: str, classes: tuple[Label, ...], images: int, rows: np.ndarray | None = None) -> None:
+        self.audit_ = (*self.audit_, AuditEntry.now(action, classes, images, rows))
+
+    def _known(self, name: Label) -> Label:
+        check_is_fitted(self)
+        name = native(name)
+        if name not in self.table_.names.tolist():
+            raise unknown_class(name, self.table_.names)
+        return name
+
+    def _free(self, name: Label, hint: str) -> None:
+        if name in self.table_.names.tolist():
+            raise InputError(f"class {name!r} is there already; {hint}")
+        sorted_names(self.table_.names, [name])
+
+    def _images(self, name: Label) -> int:
+        return int(self.table_.counts[self.table_.names.tolist().index(name)])

@@ -1,0 +1,86 @@
+"""What a `PrototypeClassifier` consists of: arrays and a header, to be saved, restored and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from ncapps.errors import InputError
+from ncapps.fewshot.audit import AuditEntry
+from ncapps.fewshot.metrics import metric_named
+from ncapps.fewshot.table import AddedClass
+from ncapps.statistics import ClassStatistics
+
+if TYPE_CHECKING:
+    from ncapps.fewshot.classifier import PrototypeClassifier
+
+KIND, VERSION = "prototype-classifier", 2
+_GROUPS = ("statistics", "frame", "learned", "added")
+
+One = TypeVar("One", bound="PrototypeClassifier")
+
+
+def pack(classifier: PrototypeClassifier) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the arrays and the JSON-able header."""
+    rows = classifier.added_
+    groups = {
+        "statistics": classifier.statistics_.arrays(),
+        "frame": classifier.frame_,
+        # What was learned is frozen: after a fitted class has gone, the statistics would give another geometry.
+        "learned": classifier.learned_,
+        "added": {str(place): rows[name] for place, name in enumerate(sorted(rows))},
+    }
+    header = {
+        "parameters": classifier.get_params(deep=False) | {"priors": _pairs(classifier.priors)},
+        "width": classifier.n_features_in_,
+        "fitted_knobs": classifier.knobs_,
+        "fitted_temperature": classifier.temperature_,
+        "added": sorted(rows),
+        "statistics": classifier.statistics_.header(),
+        "audit": [asdict(entry) for entry in classifier.audit_],
+    }
+    arrays = {f"{group}.{key}": np.asarray(value) for group, part in groups.items() for key, value in part.items()}
+    return arrays, header
+
+
+def unpack(cls: type[One], arrays: dict[str, np.ndarray], header: dict[str, Any]) -> One:
+    """Build the classifier again; raises InputError where something is missing."""
+    groups: dict[str, dict[str, np.ndarray]] = {group: {} for group in _GROUPS}
+    for key, value in arrays.items():
+        group, _, rest = key.partition(".")
+        groups.setdefault(group, {})[rest] = value
+    try:
+        given = header["parameters"]
+        one = cls(**(given | {"priors": None if given["priors"] is None else dict(map(tuple, given["priors"]))}))
+        metric = metric_named(one.metric)
+        one.n_features_in_ = int(header["width"])
+        one.knobs_ = {name: float(value) for name, value in header["fitted_knobs"].items()}
+        one.temperature_ = float(header["fitted_temperature"])
+        one.statistics_ = ClassStatistics.restore(groups["statistics"], header["statistics"])
+        one.frame_, one.learned_ = groups["frame"], groups["learned"]
+        rows = {name: groups["added"][str(place)] for place, name in enumerate(header["added"])}
+        one.audit_ = tuple(AuditEntry(**entry | {"classes": tuple(entry["classes"])}) for entry in header["audit"])
+        added = {name: AddedClass.of(metric, one.frame_, one.learned_, part) for name, part in rows.items()}
+        one._renew(added, fitted_moved=True)
+    except KeyError as error:
+        raise InputError(f"a saved classifier lacks {error}; is the file damaged?") from None
+    return one
+
+
+def state_hash(classifier: PrototypeClassifier) -> str:
+    """SHA-256 over all that predictions depend on; the audit trail is not part of it."""
+    arrays, header = pack(classifier)
+    told = {key: value for key, value in header.items() if key != "audit"}
+    sha = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    for key in sorted(arrays):
+        sha.update(f"{key}{arrays[key].shape}".encode() + np.ascontiguousarray(arrays[key]).tobytes())
+    return sha.hexdigest()
+
+
+def _pairs(priors: Any) -> list[list[Any]] | None:
+    # JSON has no keys that are numbers.
+    return None if priors is None else [[name, float(weight)] for name, weight in priors.items()]
