@@ -1,35 +1,7 @@
 import numpy as np
 import pytest
-from scipy.stats import multivariate_normal
 
-from ncapps.statistics import ClassStatistics
-from ncapps.transfer.few_shot_rule import few_shot_rule, two_covariance_scores, two_covariances
-
-
-def test_the_coordinates_make_both_covariances_plain(clouds):
-    statistics = ClassStatistics.from_features(*clouds())
-    turn, strength = two_covariances(statistics)
-    within = statistics.within_covariance
-    within = 0.5 * within + 0.5 * np.trace(within) / 8 * np.eye(8)
-    np.testing.assert_allclose(turn.T @ within @ turn, np.eye(8), atol=1e-6)
-    assert (strength >= 0).all()
-
-
-def test_the_scores_are_log_predictive_densities():
-    """The predictive density by conditioning one joint Gaussian of the class mean, its images and the asked image."""
-    random = np.random.default_rng(0)
-    strength, counts = np.array([0.5, 2.0, 0.0]), np.array([[1], [4]])
-    means, rows = random.normal(size=(2, 3)), random.normal(size=(5, 3))
-    expected = np.zeros((5, 2))
-    for code, n in enumerate(counts[:, 0]):
-        for column, psi in enumerate(strength):
-            # Joint covariance of (mean of n images, asked image): both hang on the class mean alone.
-            seen, both = psi + 1 / n, psi
-            center, variance = both / seen * means[code, column], 1 + psi - both**2 / seen
-            expected[:, code] += multivariate_normal.logpdf(rows[:, column], center, variance)
-    found = two_covariance_scores(rows, means, counts, strength)
-    # Equal up to a term of the image alone.
-    np.testing.assert_allclose(np.diff(found, axis=1), np.diff(expected, axis=1), atol=1e-12)
+from ncapps.transfer.few_shot_rule import few_shot_rule
 
 
 def test_few_shots_and_many_compete_on_equal_terms(clouds):
@@ -44,7 +16,7 @@ def test_few_shots_and_many_compete_on_equal_terms(clouds):
     assert abs((named >= 20).mean() - 1 / 3) < 0.08
 
 
-@pytest.mark.parametrize("width", [2, 5])
+@pytest.mark.parametrize("width", [5, 12])
 def test_collapsed_classes_are_named_right(width):
     points = np.random.default_rng(0).normal(size=(4, width))
     codes = np.repeat([0, 1, 2], 4)
@@ -55,3 +27,13 @@ def test_collapsed_classes_are_named_right(width):
 def test_constant_features_do_not_crash():
     codes = np.repeat([0, 1], 3)
     assert few_shot_rule(np.ones((6, 2)), codes, np.ones((1, 2)), np.array([2]), np.ones((4, 2))).shape == (4,)
+
+
+def test_length_and_place_of_all_features_do_not_matter(clouds):
+    features, codes = clouds(within=1.0)
+    known, shots = np.flatnonzero(codes < 4), np.flatnonzero(codes >= 4)[:6]
+    named = [
+        few_shot_rule(rows[known], codes[known], rows[shots], codes[shots], rows).tolist()
+        for rows in (features, 1e3 * features + 50)
+    ]
+    assert named[0] == named[1]
