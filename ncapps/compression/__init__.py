@@ -1,6 +1,7 @@
 """Compression without training: prune inner widths, repair by least squares, save as one safe file."""
 
 from ncapps.compression.compressor import compress as compress
+from ncapps.compression.compressor import compress_front as compress_front
 from ncapps.compression.export import export_onnx as export_onnx
 from ncapps.compression.export import export_program as export_program
 from ncapps.compression.head_projection import HeadProjection as HeadProjection
@@ -16,5 +17,6 @@ from ncapps.compression.rebuild import load_compressed as load_compressed
 from ncapps.compression.result import Compressed as Compressed
 from ncapps.compression.result import CompressionPlan as CompressionPlan
 from ncapps.compression.result import CompressionReport as CompressionReport
+from ncapps.compression.result import FrontPoint as FrontPoint
 from ncapps.compression.result import WidthPlan as WidthPlan
 from ncapps.compression.weight_quantization import quantize_weights as quantize_weights

@@ -1,4 +1,4 @@
-"""Share a budget of multiply-accumulates out over the inner widths: least loss for each one saved."""
+"""Share a budget of operations or parameters out over the inner widths: least loss for each one saved."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import numpy as np
 
 from ncapps.compression.elimination import Ranking
 from ncapps.compression.macs import CostModel
-from ncapps.errors import InputError
 
 
 def allocate(
-    rankings: Sequence[Ranking], energies: Sequence[float], channels: Sequence[int], cost: CostModel, macs: float
+    rankings: Sequence[Ranking], energies: Sequence[float], channels: Sequence[int], cost: CostModel, target: float
 ) -> list[int]:
-    """Return how many channels each width keeps so that the whole network costs at most `macs` of the dense one.
+    """Return how many channels each width keeps so that the whole network costs at most `target` of the dense one.
 
     Each width's cost curve is divided by the energy of the stream that its branch joins, which makes losses of
     different depths comparable, and replaced by its lower convex hull; then the hull segment with the least loss for
-    each saved multiply-accumulate is taken until the target is met; of the last one only as much as is needed.
+    each saved operation is taken until the target is met; of the last one only as much as is needed.
 
     Parameters
     ----------
@@ -30,25 +29,13 @@ def allocate(
         Dense channels of each width.
     cost : CostModel
         Cost of the whole network.
-    macs : float
-        The target, as a fraction of the dense cost.
-
-    Raises
-    ------
-    InputError
-        If the target is out of reach.
+    target : float
+        As a fraction of the dense cost; within reach.
     """
     kept = list(channels)
-    floor = [count - len(ranking.order) for count, ranking in zip(channels, rankings, strict=True)]
-    best = cost(floor) / cost.total
-    if best > macs:
-        raise InputError(
-            f"macs={macs:g} is out of reach: with every inner width at its least, {best:.3f} of the operations "
-            f"are left; ask for macs={np.ceil(best * 1000) / 1000:g} or more"
-        )
     segments = [_hull(ranking.losses / energy) for ranking, energy in zip(rankings, energies, strict=True)]
     place = [0] * len(segments)
-    budget = macs * cost.total
+    budget = target * cost.total
     while cost(kept) > budget:
         index = _cheapest(segments, place, kept, cost)
         count = segments[index][place[index]][0]
@@ -58,6 +45,17 @@ def allocate(
             count = next(n for n in range(1, count + 1) if cost.saved(kept, index, n) >= missing or n == count)
         kept[index] -= count
     return kept
+
+
+def uniform(channels: Sequence[int], least: Sequence[int], cost: CostModel, target: float) -> list[int]:
+    """Return how many channels each width keeps when all lose the same fraction, as little as meets the target."""
+    floor = np.asarray(least)
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        kept = np.maximum(np.floor(middle * np.asarray(channels) + 1e-9), floor).astype(int).tolist()
+        low, high = (middle, high) if cost(kept) <= target * cost.total else (low, middle)
+    return np.maximum(np.floor(low * np.asarray(channels) + 1e-9), floor).astype(int).tolist()
 
 
 def _cheapest(segments: list[list[tuple[int, float]]], place: list[int], kept: list[int], cost: CostModel) -> int:

@@ -11,6 +11,15 @@ from torch import nn
 from ncapps.compression.calibration import Calibration
 
 
+def batchnorm_names(model: nn.Module) -> list[str]:
+    """Return the names of all batch norms that keep statistics."""
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is not None
+    ]
+
+
 def reestimate_batchnorms(model: nn.Module, names: Sequence[str], calibration: Calibration) -> None:
     """Replace the running mean and variance of some batch norms by those of the calibration images, in place.
 

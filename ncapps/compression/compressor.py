@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import copy
-import logging
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
-from ncapps.compression.allocation import allocate
+from ncapps.compression.batchnorm import batchnorm_names, reestimate_batchnorms
 from ncapps.compression.calibration import Calibration, gather
+from ncapps.compression.class_subset import cut_outputs, only_classes
 from ncapps.compression.elimination import Ranking
-from ncapps.compression.gate import TOLERANCE, exact_widths, relative_errors
-from ncapps.compression.importance import IMPORTANCES
-from ncapps.compression.macs import cost_model, count_macs
-from ncapps.compression.moments import WidthMoments, collect_moments
-from ncapps.compression.probe import Probe, probe
+from ncapps.compression.front import mark, smallest_within
+from ncapps.compression.macs import count_macs
+from ncapps.compression.preparation import Preparation, prepare
 from ncapps.compression.repair import repair as refit
 from ncapps.compression.result import Compressed, shapes_of
 from ncapps.compression.summary import make_plan, make_report
-from ncapps.compression.surgery import shrunk_copy
-from ncapps.compression.widths import InnerWidth, find_inner_widths
 from ncapps.errors import InputError
 
-_logger = logging.getLogger(__name__)
-LEAST_WIDTH = 1 / 16
-"""The smallest fraction of an inner width that is left: a branch is never cut off."""
-MOST_INPUTS = 8192
-"""The most inputs (channels * kernel taps) of a layer that is refitted: the square of it has to be held in memory."""
+ALLOCATIONS = ("loss", "uniform")
 
 
 def compress(
@@ -41,23 +30,28 @@ def compress(
     images: Any,
     labels: Any = None,
     *,
-    macs: float = 0.5,
+    macs: float | None = None,
+    params: float | None = None,
+    max_drop: float | None = None,
     importance: str = "obs",
+    allocation: str = "loss",
     calibration: int = 512,
     held_out: Any = None,
+    classes: Sequence[int] | None = None,
     batch_size: int = 128,
     example_input: torch.Tensor | None = None,
     seed: int = 0,
-    repair: bool = True,
+    repair: bool | str = True,
     time_limit: float = 60.0,
     progress: bool = True,
 ) -> Compressed:
-    """Prune a trained network to a fraction of its multiply-accumulates and repair it, without training.
+    """Prune a trained network to a target and repair it, without training.
 
     Inner widths (the channels between one layer and the next inside a block) are cut, streams and features keep their
     width. Channels go in the order of the importance, shared out over the layers by least loss for each operation
     saved; the layers that write and read them are refitted by least squares, in order, so that each stream becomes the
-    dense network's again; batch norms between them are re-estimated.
+    dense network's again; batch norms between them are re-estimated. All calibration images go through the network
+    together, so that their largest activations have to fit into memory a few times over.
 
     Parameters
     ----------
@@ -68,23 +62,34 @@ def compress(
         iterable of such batches or of (batch, labels) pairs. Some hundred suffice; training images are fine.
     labels : array-like, optional
         One label an image; only an importance that looks at classes needs them.
-    macs : float
-        The whole network's multiply-accumulates after, as a fraction of those before; between 0 and 1. The result
-        costs at most this, and as near to it as whole channels allow.
+    macs, params : float, optional
+        The whole network's multiply-accumulates, or parameters, after, as a fraction of those before; between 0 and 1,
+        and not both. The result costs at most this, and as near to it as whole channels allow. Without any target,
+        macs=0.5.
+    max_drop : float, optional
+        The most percentage points of accuracy to lose on the held-out images; of agreement, where they have no labels.
+        Alone, the smallest network within it is looked for; with another target, a network that loses more is given
+        up, and the smallest one within it is returned instead. `report.front` holds all that were tried.
     importance : str
         A name in `IMPORTANCES`.
+    allocation : {"loss", "uniform"}
+        How the target is shared out over the layers: least loss for each operation saved, or the same fraction of all.
+    classes : sequence of int, optional
+        The network's outputs that are still needed: the others are cut off the classifier, images with other labels
+        are left out, and the network is pruned for these alone. Output i of the result is `classes[i]`.
     calibration : int
         The most calibration images that are used.
     held_out : Tensor or pair, optional
-        Images, or (images, class indices), on which the report compares both networks.
+        Images, or (images, class indices), on which the report compares both networks; `max_drop` needs them.
     batch_size : int
         Images in a forward pass.
     example_input : Tensor, optional
         A batch for tracing the network; by default two calibration images.
     seed : int
         Seed of the choice of images and of random importances.
-    repair : bool
-        Whether to refit and re-estimate; without it the network is cut and nothing else, for comparison.
+    repair : bool or "batchnorm"
+        Whether to refit and re-estimate; for comparison, "batchnorm" re-estimates all batch norms and refits nothing,
+        and with False the network is cut and nothing else.
     time_limit : float
         Seconds after which tracing the network is given up.
     progress : bool
@@ -99,7 +104,8 @@ def compress(
     ------
     InputError
         If the target is not between 0 and 1 or out of reach, there are no calibration images or they are not finite,
-        the network has no inner width that can be cut exactly or cannot be traced, or labels are needed and missing.
+        the network has no inner width that can be cut exactly or cannot be traced, or labels or held-out images are
+        needed and missing.
 
     Examples
     --------
@@ -111,34 +117,126 @@ def compress(
     True
     """
     start = time.perf_counter()
-    _check_settings(model, macs, importance)
-    chosen = gather(images, labels, limit=calibration, batch_size=batch_size, seed=seed)
-    held = _held_out(held_out, batch_size, seed)
-    dense = _working_copy(model)
-    device = next(dense.parameters()).device
-    example = (chosen.images[:2] if example_input is None else torch.as_tensor(example_input)).to(device, torch.float32)
-    found = _exact_probe(dense, example, time_limit)
-    moments = collect_moments(dense, found, chosen, least=LEAST_WIDTH, progress=progress)
-    rankings = _rank(moments, importance, seed, progress)
-    before = count_macs(dense, example)
-    kept = _choose(found, moments, rankings, before, macs)
-    small = _cut(dense, found, kept, example)
-    if repair:
-        refit(small, dense, found, kept, chosen, progress=progress)
-    plan = make_plan(model, small, found, kept, importance, seed, repair, (before, count_macs(small, example)))
-    return Compressed(
-        model=small,
-        plan=plan,
-        report=make_report(plan, dense, small, chosen, held, start),
-        dense_shapes=shapes_of(model),
-    )
+    unit, target = _target(macs, params, max_drop)
+    how = _How(importance=importance, allocation=allocation, seed=seed, repair=repair, progress=progress)
+    _check_settings(model, how)
+    chosen, held = _images(images, labels, held_out, calibration, batch_size, seed, classes)
+    if max_drop is not None and held is None:
+        raise InputError("max_drop is measured on held-out images; pass held_out=(images, labels)")
+    dense = model if classes is None else cut_outputs(model, chosen.images[:2], classes)
+    prepared = prepare(dense, chosen, example=example_input, time_limit=time_limit, progress=progress)
+    work = _Work(prepared=prepared, rankings=prepared.rank(importance, seed, progress=progress), how=how, held=held)
+    shapes = shapes_of(model)
+
+    def build(fraction: float) -> Compressed:
+        return work.build(unit, fraction, classes=classes, shapes=shapes, start=start)
+
+    if max_drop is None:
+        return mark([build(target or 0.5)], 0)
+    return smallest_within(build, max_drop, unit, target, prepared.least(work.rankings, unit))
 
 
-def _check_settings(model: nn.Module, macs: float, importance: str) -> None:
-    if not 0 < macs < 1:
-        raise InputError(f"macs is the fraction of operations to keep, between 0 and 1, but {macs!r} came")
-    if importance not in IMPORTANCES:
-        raise InputError(f"importance {importance!r} is unknown; there are {', '.join(sorted(IMPORTANCES))}")
+def compress_front(
+    model: nn.Module,
+    images: Any,
+    labels: Any = None,
+    *,
+    macs: Sequence[float] = (0.8, 0.65, 0.5, 0.4, 0.3, 0.25),
+    importance: str = "obs",
+    allocation: str = "loss",
+    calibration: int = 512,
+    held_out: Any = None,
+    classes: Sequence[int] | None = None,
+    batch_size: int = 128,
+    seed: int = 0,
+    repair: bool | str = True,
+    time_limit: float = 60.0,
+    progress: bool = True,
+) -> tuple[Compressed, ...]:
+    """Prune a trained network to several targets from one statistics pass: the front of cost against accuracy.
+
+    Parameters are those of `compress`; `macs` holds the targets. `report.front` of each result is the whole front, with
+    its own point marked.
+
+    Raises
+    ------
+    InputError
+        As `compress`.
+    """
+    how = _How(importance=importance, allocation=allocation, seed=seed, repair=repair, progress=progress)
+    for target in macs:
+        _target(target, None, None)
+    _check_settings(model, how)
+    start = time.perf_counter()
+    chosen, held = _images(images, labels, held_out, calibration, batch_size, seed, classes)
+    dense = model if classes is None else cut_outputs(model, chosen.images[:2], classes)
+    prepared = prepare(dense, chosen, example=None, time_limit=time_limit, progress=progress)
+    work = _Work(prepared=prepared, rankings=prepared.rank(importance, seed, progress=progress), how=how, held=held)
+    passed = time.perf_counter() - start
+    shapes = shapes_of(model)
+    found = []
+    for target in macs:
+        # Each is charged with the statistics pass, as if it had been asked for alone.
+        since = time.perf_counter() - passed
+        found.append(work.build("macs", target, classes=classes, shapes=shapes, start=since))
+    return tuple(mark(found, i) for i in range(len(found)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _How:
+    """Settings that are the same for every target."""
+
+    importance: str
+    allocation: str
+    seed: int
+    repair: bool | str
+    progress: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """A prepared and ranked network."""
+
+    prepared: Preparation
+    rankings: tuple[Ranking, ...]
+    how: _How
+    held: Calibration | None
+
+    def build(
+        self, unit: str, target: float, *, classes: Sequence[int] | None, shapes: dict[str, list[int]], start: float
+    ) -> Compressed:
+        """Choose, cut and repair for one target."""
+        ready, how = self.prepared, self.how
+        kept = ready.choose(self.rankings, target, unit=unit, allocation=how.allocation)
+        small = ready.cut(kept)
+        if how.repair == "batchnorm":
+            reestimate_batchnorms(small, batchnorm_names(small), ready.calibration)
+        elif how.repair:
+            refit(small, ready.dense, ready.probe, kept, ready.calibration, progress=how.progress)
+        macs = (ready.macs, count_macs(small, ready.example))
+        plan = make_plan(ready.dense, small, ready.probe, kept, how.importance, how.seed, how.repair is True, macs)
+        plan = replace(plan, classes=None if classes is None else tuple(int(k) for k in classes))
+        report = make_report(plan, ready.dense, small, ready.calibration, self.held, start)
+        return Compressed(model=small, plan=plan, report=report, dense_shapes=shapes)
+
+
+def _target(macs: float | None, params: float | None, max_drop: float | None) -> tuple[str, float | None]:
+    if macs is not None and params is not None:
+        raise InputError(f"macs={macs!r} and params={params!r} are two targets; give one of them")
+    unit, target = ("macs", macs) if params is None else ("params", params)
+    if target is not None and not 0 < target < 1:
+        noun = "operations" if unit == "macs" else "parameters"
+        raise InputError(f"{unit} is the fraction of {noun} to keep, between 0 and 1, but {target!r} came")
+    if max_drop is not None and not 0 <= max_drop < 100:
+        raise InputError(f"max_drop is in percentage points, from 0 to 100, but {max_drop!r} came")
+    return unit, target
+
+
+def _check_settings(model: nn.Module, how: _How) -> None:
+    if how.allocation not in ALLOCATIONS:
+        raise InputError(f"allocation {how.allocation!r} is unknown; there are {', '.join(ALLOCATIONS)}")
+    if how.repair not in (True, False, "batchnorm"):
+        raise InputError(f'repair is True, False or "batchnorm", but {how.repair!r} came')
     if not isinstance(model, nn.Module):
         raise InputError(f"model must be a torch network (nn.Module), but {type(model).__name__} came")
     kinds = {p.dtype for p in model.parameters()}
@@ -147,71 +245,16 @@ def _check_settings(model: nn.Module, macs: float, importance: str) -> None:
         raise InputError(f"compress works on float32 networks, but this one has {names}; call model.float() first")
 
 
-def _held_out(held_out: Any, batch_size: int, seed: int) -> Calibration | None:
-    if held_out is None:
-        return None
-    images, labels = held_out if isinstance(held_out, (tuple, list)) and len(held_out) == 2 else (held_out, None)
-    return gather(images, labels, limit=2**62, batch_size=batch_size, seed=seed, name="held_out images")
-
-
-def _working_copy(model: nn.Module) -> nn.Module:
-    try:
-        return copy.deepcopy(model).eval()
-    except (RuntimeError, TypeError) as error:
-        raise InputError(
-            f"{type(model).__name__} cannot be copied ({str(error).splitlines()[0][:120]}); "
-            "give a freshly built model that has not run yet"
-        ) from None
-
-
-def _exact_probe(dense: nn.Module, example: torch.Tensor, time_limit: float) -> Probe:
-    inner = find_inner_widths(dense, example, time_limit=time_limit)
-    found = probe(dense, example, [width for width in inner if _fits(dense, width)])
-    passed = set(exact_widths(dense, found.widths, example))
-    if not passed:
-        raise InputError(
-            f"{type(dense).__name__} has no inner width that can be cut exactly: no layer is read by "
-            "exactly one other, the classifier apart, through batch norm or activation alone"
-        )
-    places = [i for i, width in enumerate(found.widths) if width in passed]
-    return replace(
-        found,
-        widths=tuple(found.widths[i] for i in places),
-        branches=tuple(found.branches[i] for i in places),
-        producers=tuple(found.producers[i] for i in places),
-    )
-
-
-def _fits(dense: nn.Module, width: InnerWidth) -> bool:
-    inputs = dense.get_parameter(f"{width.consumer}.weight")[0].numel()
-    if inputs > MOST_INPUTS:
-        _logger.warning("%s is left at full width: its reader has %d inputs", width.producer, inputs)
-    return inputs <= MOST_INPUTS
-
-
-def _rank(moments: Sequence[WidthMoments], importance: str, seed: int, progress: bool) -> list[Ranking]:
-    rng = np.random.default_rng(seed)
-    steps = tqdm(moments, desc="selection", unit="layer", disable=None if progress else True, leave=False)
-    return [IMPORTANCES[importance](one, rng) for one in steps]
-
-
-def _choose(
-    found: Probe, moments: Sequence[WidthMoments], rankings: Sequence[Ranking], total: int, macs: float
-) -> list[list[int]]:
-    channels = [width.channels for width in found.widths]
-    cost = cost_model(total, found.widths, found.layer_macs)
-    counts = allocate(rankings, [one.energy for one in moments], channels, cost, macs)
-    return [
-        sorted(set(range(width)) - set(ranking.order[: width - count]))
-        for width, ranking, count in zip(channels, rankings, counts, strict=True)
-    ]
-
-
-def _cut(dense: nn.Module, found: Probe, kept: Sequence[Sequence[int]], example: torch.Tensor) -> nn.Module:
-    worst = max(relative_errors(dense, found.widths, kept, example))
-    if not worst < TOLERANCE:
-        raise InputError(
-            f"the pruned {type(dense).__name__} differs from the dense one with the same inputs ignored "
-            f"(relative error {worst:.1e}); it cannot be cut exactly"
-        )
-    return shrunk_copy(dense, found.widths, kept)
+def _images(
+    images: Any, labels: Any, held_out: Any, limit: int, batch_size: int, seed: int, classes: Sequence[int] | None
+) -> tuple[Calibration, Calibration | None]:
+    everything = limit if classes is None else 2**62
+    chosen = gather(images, labels, limit=everything, batch_size=batch_size, seed=seed)
+    held = None
+    if held_out is not None:
+        pair = held_out if isinstance(held_out, (tuple, list)) and len(held_out) == 2 else (held_out, None)
+        held = gather(*pair, limit=2**62, batch_size=batch_size, seed=seed, name="held_out images")
+    if classes is not None:
+        chosen = only_classes(chosen, classes, limit=limit, seed=seed)
+        held = None if held is None or held.labels is None else only_classes(held, classes, limit=2**62, seed=seed)
+    return chosen, held

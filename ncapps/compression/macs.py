@@ -106,3 +106,9 @@ def cost_model(total: int, widths: tuple[InnerWidth, ...], layer_macs: dict[str,
                 scaled.setdefault(name, []).append(index)
     layers = [LayerCost(macs=layer_macs[name], widths=tuple(indices)) for name, indices in scaled.items()]
     return CostModel(total, layers, [width.channels for width in widths])
+
+
+def layer_parameters(model: nn.Module) -> dict[str, float]:
+    """Return the parameters of each layer that has some of its own, by name."""
+    own = {name: sum(p.numel() for p in module.parameters(recurse=False)) for name, module in model.named_modules()}
+    return {name: float(count) for name, count in own.items() if count}

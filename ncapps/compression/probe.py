@@ -48,15 +48,15 @@ class Probe:
         One for each width: the producer, with the batch norm that reads it; it never joins a stream.
     layer_macs : dict
         Multiply-accumulates an image, by the name of each convolution and linear layer.
-    order : dict
-        Place of each producer and consumer in the forward pass.
+    classifier : str or None
+        Name of the layer that gives the network's output, if one does.
     """
 
     widths: tuple[InnerWidth, ...]
     branches: tuple[Branch, ...]
     producers: tuple[Branch, ...]
     layer_macs: dict[str, float]
-    order: dict[str, int]
+    classifier: str | None
 
 
 def affine_of(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
@@ -86,7 +86,7 @@ def probe(model: nn.Module, example: torch.Tensor, widths: Sequence[InnerWidth])
     producers = tuple(replace(run.branch(width.producer), joins=False) for width in once)
     images = example.shape[0]
     macs = {name: value / images for name, value in run.macs.items()}
-    return Probe(widths=tuple(once), branches=branches, producers=producers, layer_macs=macs, order=order)
+    return Probe(widths=tuple(once), branches=branches, producers=producers, layer_macs=macs, classifier=classifier)
 
 
 class _Run:

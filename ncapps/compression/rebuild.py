@@ -17,6 +17,7 @@ from ncapps.compression.result import (
     Compressed,
     CompressionPlan,
     CompressionReport,
+    FrontPoint,
     WidthPlan,
     shapes_of,
 )
@@ -55,7 +56,7 @@ def load_compressed(path: str | Path, model: nn.Module) -> Compressed:
     arrays, header = persist.load(path, KIND, VERSION)
     try:
         plan = _plan(header["plan"])
-        report = CompressionReport(**header["report"])
+        report = _report(header["report"])
         shapes = header["dense_shapes"]
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged: its header lacks or misnames a field ({error})") from None
@@ -80,7 +81,15 @@ def _plan(header: dict[str, Any]) -> CompressionPlan:
         WidthPlan(**{**width, "coupled": tuple(width["coupled"]), "kept": tuple(width["kept"])})
         for width in header["widths"]
     )
-    return CompressionPlan(**{**header, "widths": widths, "added_biases": tuple(header["added_biases"])})
+    classes = None if header["classes"] is None else tuple(header["classes"])
+    biases = tuple(header["added_biases"])
+    return CompressionPlan(**{**header, "widths": widths, "added_biases": biases, "classes": classes})
+
+
+def _report(header: dict[str, Any]) -> CompressionReport:
+    interval = None if header["drop_interval"] is None else tuple(header["drop_interval"])
+    front = tuple(FrontPoint(**point) for point in header["front"])
+    return CompressionReport(**{**header, "drop_interval": interval, "front": front})
 
 
 def _check_backbone(path: str | Path, shapes: dict[str, list[int]], model: nn.Module) -> None:

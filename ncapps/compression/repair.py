@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,12 +14,19 @@ from ncapps.compression.calibration import Calibration
 from ncapps.compression.elimination import ridged
 from ncapps.compression.moments import wide_type
 from ncapps.compression.probe import Branch, Probe
+from ncapps.compression.refinement import POSITIONS, Pair, refine
 from ncapps.compression.sampling import RowSampler
+from ncapps.compression.segment import Segment, SegmentRecorder
 from ncapps.compression.turns import Turns
 from ncapps.compression.visits import Visit, visiting
+from ncapps.compression.widths import InnerWidth
 
 RIDGE = 1e-3
 """Ridge on the second moment, as a fraction of its mean diagonal; none on the bias."""
+ROUNDS = 2
+"""How often a producer is refitted for its consumer, and the consumer after it."""
+ITERATIONS = 4
+"""Iterations of conjugate gradients in each of these."""
 
 
 def repair(
@@ -28,6 +36,7 @@ def repair(
     kept: Sequence[Sequence[int]],
     calibration: Calibration,
     *,
+    rounds: int = ROUNDS,
     progress: bool = False,
 ) -> None:
     """Refit every producer and consumer by least squares, in place and in the order in which they run.
@@ -35,8 +44,9 @@ def repair(
     Both networks run side by side, once, on all calibration images: when they come to a layer it is refitted, and the
     pruned network goes on with its new output. The target of a layer that ends a residual branch is the dense network's
     stream less the pruned network's shortcut, so that it takes back what earlier layers got wrong; that of any other
-    layer is the dense network's output of its channels that are left. Batch norms inside a width that no refit
-    rewrites (those behind a depthwise convolution) get the statistics of what they now read.
+    layer is the dense network's output of its channels that are left. Then producer and consumer are refitted in turn
+    towards the consumer's target alone. Batch norms inside a width that no refit rewrites (those behind a depthwise
+    convolution) get the statistics of what they now read.
 
     Parameters
     ----------
@@ -44,28 +54,30 @@ def repair(
         The network before and after cutting, in evaluation mode.
     kept : sequence of sequence of int
         Channels left of each width of `probe`.
+    rounds : int
+        How often a producer is refitted for its consumer, and the consumer after it.
     """
     left = {width.producer: sorted(channels) for width, channels in zip(probe.widths, kept, strict=True)}
     branches = list({branch.layer: branch for branch in (*probe.producers, *probe.branches)}.values())
     images = torch.cat(list(calibration.batches(next(pruned.parameters()).device)))
-    modules: dict[str, Any] = dict(pruned.named_modules())
-    stale = _norms_to_reestimate(modules, probe, {branch.norm for branch in branches})
-    handles = [modules[name].register_forward_pre_hook(_reestimate) for name in stale]
     bar = tqdm(total=len(branches), desc="repair", unit="layer", disable=None if progress else True, leave=False)
+    shrunk = [width for width in probe.widths if len(left[width.producer]) < width.channels]
+    refitter = _Refitter(pruned, shrunk, calibration.batch_size, rounds)
+    turns: Turns[Visit] = Turns(lambda hand_over: _run(dense, branches, images, hand_over))
     try:
-        turns: Turns[Visit] = Turns(lambda hand_over: _run(dense, branches, images, hand_over))
-        with turns as theirs:
+        with turns as theirs, refitter.recorder:
 
             def visit(ours: Visit) -> None:
-                name = ours.branch.layer
-                _refit(modules, ours, _target(dense, next(theirs), left.get(name)), calibration.batch_size)
+                target = _target(dense, next(theirs), left.get(ours.branch.layer))
+                with refitter.recorder.aside():
+                    refitter.refit(ours, target)
                 bar.update()
 
+            refitter.watch(_norms_to_reestimate(pruned, probe, {branch.norm for branch in branches}))
             _run(pruned, branches, images, visit)
     finally:
         bar.close()
-        for handle in handles:
-            handle.remove()
+        refitter.close()
 
 
 def _run(model: nn.Module, branches: Sequence[Branch], images: torch.Tensor, on_visit: Any) -> None:
@@ -73,17 +85,11 @@ def _run(model: nn.Module, branches: Sequence[Branch], images: torch.Tensor, on_
         run(images)
 
 
-def _norms_to_reestimate(modules: Mapping[str, Any], probe: Probe, refitted: set[str | None]) -> set[str]:
+def _norms_to_reestimate(model: nn.Module, probe: Probe, refitted: set[str | None]) -> set[str]:
     """Return the batch norms inside widths that no refit rewrites."""
     coupled = {name for width in probe.widths for name in width.coupled}
-    return {name for name in coupled - refitted if isinstance(modules[name], nn.modules.batchnorm._BatchNorm)}
-
-
-def _reestimate(norm: Any, arguments: Any) -> None:
-    values = arguments[0]
-    dims = [0, *range(2, values.ndim)]
-    norm.running_mean.copy_(values.mean(dims))
-    norm.running_var.copy_(values.var(dims, correction=0))
+    norms = {name for name, module in model.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)}
+    return (coupled & norms) - refitted
 
 
 def _target(dense: nn.Module, visit: Visit, kept: Sequence[int] | None) -> torch.Tensor:
@@ -97,16 +103,105 @@ def _target(dense: nn.Module, visit: Visit, kept: Sequence[int] | None) -> torch
     return values[:, kept] if isinstance(dense.get_submodule(visit.branch.layer), nn.Conv2d) else values[..., kept]
 
 
-def _refit(modules: dict[str, Any], visit: Visit, target: torch.Tensor, batch_size: int) -> None:
-    branch = visit.branch
-    layer = modules[branch.layer]
-    wanted = target if visit.shortcut is None else target - visit.shortcut
-    gram, cross = _normal_equations(layer, visit.inputs, wanted, batch_size)
-    _install(modules, branch, torch.linalg.solve(ridged(gram, RIDGE), cross), gram)
-    output = layer.forward(visit.inputs)
-    if visit.shortcut is not None and branch.norm is not None:
-        output = modules[branch.norm].forward(output)
-    visit.output.copy_(output)
+class _Refitter:
+    """Refits the layers of one network as they are visited."""
+
+    def __init__(self, model: nn.Module, shrunk: Sequence[InnerWidth], batch_size: int, rounds: int) -> None:
+        self.recorder = SegmentRecorder()
+        self._modules: dict[str, Any] = dict(model.named_modules())
+        self._producer_of = {width.consumer: width.producer for width in shrunk}
+        self._producers = set(self._producer_of.values())
+        self._written: dict[str, _Written] = {}
+        self._between: dict[str, Segment | None] = {}
+        self._batch_size, self._rounds = batch_size, rounds
+        self._handles: list[Any] = []
+
+    def watch(self, stale: set[str]) -> None:
+        """Re-estimate these batch norms, and notice when consumers are reached."""
+        for name in stale:
+            self._handles.append(self._modules[name].register_forward_pre_hook(self._reestimate))
+        for name in self._producer_of:
+            self._handles.append(self._modules[name].register_forward_pre_hook(self._arrival(name)))
+
+    def close(self) -> None:
+        """Take all hooks away and let go of all tensors."""
+        for handle in self._handles:
+            handle.remove()
+        self.recorder.forget()
+        self._written.clear()
+
+    def refit(self, visit: Visit, target: torch.Tensor) -> None:
+        """Refit one layer, and its producer for it, towards a target, and correct the output that goes on."""
+        branch, inputs = visit.branch, visit.inputs
+        layer = self._modules[branch.layer]
+        wanted = target if visit.shortcut is None else target - visit.shortcut
+        gram, solution = self._solve(branch, inputs, wanted)
+        for _ in range(self._rounds if self._between.get(branch.layer) else 0):
+            moved = self._move_producer(branch, wanted, solution)
+            if moved is None:
+                break
+            inputs = moved
+            gram, solution = self._solve(branch, inputs, wanted)
+        self._written.pop(self._producer_of.get(branch.layer, ""), None)
+        self._between.pop(branch.layer, None)
+        output = layer.forward(inputs)
+        if visit.shortcut is not None and branch.norm is not None:
+            output = self._modules[branch.norm].forward(output)
+        visit.output.copy_(output)
+        if branch.layer in self._producers:
+            self._written[branch.layer] = _Written(branch=branch, inputs=inputs, gram=gram, solution=solution)
+            self.recorder.start(branch.layer, visit.output)
+
+    def _arrival(self, consumer: str) -> Any:
+        def hook(module: nn.Module, arguments: Any) -> None:
+            self._between[consumer] = self.recorder.finish(self._producer_of[consumer], arguments[0])
+
+        return hook
+
+    def _reestimate(self, norm: Any, arguments: Any) -> None:
+        values = arguments[0]
+        dims = [0, *range(2, values.ndim)]
+        with self.recorder.aside():
+            norm.running_mean.copy_(values.mean(dims))
+            norm.running_var.copy_(values.var(dims, correction=0))
+
+    def _solve(self, branch: Branch, inputs: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        gram, cross = _normal_equations(self._modules[branch.layer], inputs, wanted, self._batch_size)
+        solution = torch.linalg.solve(ridged(gram, RIDGE), cross)
+        _install(self._modules, branch, solution, gram)
+        return gram, solution
+
+    def _move_producer(self, branch: Branch, wanted: torch.Tensor, solution: torch.Tensor) -> torch.Tensor | None:
+        """Refit the producer for its consumer; return what the consumer then reads, or None if nothing is gained."""
+        between, written = self._between[branch.layer], self._written[self._producer_of[branch.layer]]
+        if between is None:
+            return None
+        producer = self._modules[written.branch.layer]
+        few = -(-POSITIONS // RowSampler.positions(producer, producer.forward(written.inputs[:1])))
+        pair = Pair(
+            producer=producer,
+            consumer=self._modules[branch.layer],
+            between=between,
+            inputs=written.inputs[:few],
+            wanted=wanted[:few],
+            weight=solution.T.float(),
+        )
+        step = refine(pair, written.gram, iterations=ITERATIONS)
+        if step is None:
+            return None
+        written.solution.add_(step.T)
+        _install(self._modules, written.branch, written.solution, written.gram)
+        return between(producer.forward(written.inputs))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Written:
+    """A producer as it was refitted: what it reads, that input's second moment, and its weight and bias."""
+
+    branch: Branch
+    inputs: torch.Tensor
+    gram: torch.Tensor
+    solution: torch.Tensor
 
 
 def _normal_equations(

@@ -57,6 +57,8 @@ class CompressionPlan:
         Layers that had no bias and got one.
     macs_before, macs_after : int
         Multiply-accumulates of one image, whole network.
+    classes : tuple of int or None
+        The dense network's outputs that are left, where not all are.
     """
 
     widths: tuple[WidthPlan, ...]
@@ -66,6 +68,30 @@ class CompressionPlan:
     added_biases: tuple[str, ...]
     macs_before: int
     macs_after: int
+    classes: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontPoint:
+    """One point of cost against accuracy.
+
+    Attributes
+    ----------
+    macs_ratio, params_ratio : float
+        Cost after, as a fraction of that before.
+    agreement : float
+        Fraction of the calibration images on which both networks decide alike.
+    drop : float or None
+        As in the report.
+    chosen : bool
+        Whether it is the network that was returned.
+    """
+
+    macs_ratio: float
+    params_ratio: float
+    agreement: float
+    drop: float | None
+    chosen: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +112,18 @@ class CompressionReport:
         The same on held-out images, where these were given.
     held_out_accuracy_before, held_out_accuracy_after : float or None
         Accuracy there, where their labels were given as the network's class indices.
+    held_out_images : int
+        Held-out images.
+    drop : float or None
+        Percentage points of accuracy lost on the held-out images; of agreement, where they have no labels.
+    drop_interval : tuple of float or None
+        Its 95 % interval: see `ncapps.compression.drop.Drop.interval`.
     images : int
         Calibration images used.
     seconds : float
         Wall-clock time.
+    front : tuple of FrontPoint
+        All networks that were tried from the same statistics, the largest first.
     """
 
     macs_before: int
@@ -104,6 +138,10 @@ class CompressionReport:
     held_out_accuracy_after: float | None
     images: int
     seconds: float
+    held_out_images: int = 0
+    drop: float | None = None
+    drop_interval: tuple[float, float] | None = None
+    front: tuple[FrontPoint, ...] = ()
 
     @property
     def macs_ratio(self) -> float:

@@ -33,9 +33,13 @@ class RowSampler:
     @classmethod
     def for_output(cls, layer: nn.Module, output: torch.Tensor, positions: int = POSITIONS) -> RowSampler:
         """Choose the step such that at most about `positions` positions an image are taken."""
-        if isinstance(layer, nn.Conv2d):
-            return cls(layer=layer, step=math.ceil(math.sqrt(output.shape[2] * output.shape[3] / positions)))
-        return cls(layer=layer, step=math.ceil(output[0, ..., 0].numel() / positions))
+        ratio = cls.positions(layer, output) / positions
+        return cls(layer=layer, step=math.ceil(math.sqrt(ratio) if isinstance(layer, nn.Conv2d) else ratio))
+
+    @staticmethod
+    def positions(layer: nn.Module, output: torch.Tensor) -> int:
+        """Return the number of output positions of one image."""
+        return output[0, 0].numel() if isinstance(layer, nn.Conv2d) else output[0, ..., 0].numel()
 
     @property
     def offset(self) -> int:

@@ -43,6 +43,11 @@ def zeroed_copy(model: nn.Module, widths: Sequence[InnerWidth], kept: Sequence[S
     return full
 
 
+def keep_outputs(layer: nn.Module, channels: Sequence[int]) -> None:
+    """Keep only these outputs of one layer, in place and in the order given."""
+    _cut_outputs(layer, torch.as_tensor(list(channels), device=next(layer.parameters()).device))
+
+
 def fit_sizes(module: nn.Module) -> None:
     """Set a layer's size attributes from the shapes of its tensors."""
     layer: Any = module

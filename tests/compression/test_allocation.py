@@ -5,10 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from ncapps.compression.allocation import allocate
+from ncapps.compression.allocation import allocate, uniform
 from ncapps.compression.elimination import Ranking
 from ncapps.compression.macs import CostModel, LayerCost
-from ncapps.errors import InputError
 
 CHANNELS = [8, 8]
 
@@ -62,6 +61,12 @@ def test_a_flat_stretch_behind_a_hump_is_seen_through_the_hull():
     assert allocate([hump, line], [1.0, 1.0], CHANNELS, cost(), 0.7) == [2, 8]
 
 
-def test_out_of_reach_says_what_can_be_reached():
-    with pytest.raises(InputError, match=r"macs=0\.2 is out of reach: .* 0\.300 of .* ask for macs=0\.3 or more"):
-        allocate([CHEAP, DEAR], [1.0, 1.0], CHANNELS, cost(), 0.2)
+@pytest.mark.parametrize("target", [0.9, 0.6, 0.4])
+def test_uniform_takes_the_same_fraction_of_all(target):
+    kept = uniform([16, 64], [1, 4], wide_cost(), target)
+    assert kept[1] - 4 < 4 * kept[0] <= kept[1] + 4
+    assert target - 0.05 < wide_cost()(kept) / 1000 <= target
+
+
+def wide_cost():
+    return CostModel(1000, [LayerCost(macs=400.0, widths=(0,)), LayerCost(macs=600.0, widths=(1,))], [16, 64])

@@ -1,0 +1,74 @@
+"""Cost against accuracy: the points that were tried, and the search for the smallest network within a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ncapps.compression.result import Compressed
+from ncapps.errors import InputError
+
+GENTLEST = 0.97
+"""The largest fraction of the cost that the search tries."""
+TRIALS = 5
+"""Networks built after the first one, each halving what is not known."""
+
+
+def smallest_within(
+    build: Callable[[float], Compressed], max_drop: float, unit: str, target: float | None, least: float
+) -> Compressed:
+    """Return the smallest network that loses at most `max_drop` points, found by bisection.
+
+    Parameters
+    ----------
+    build : callable
+        From the fraction of the cost to keep to the network, with a drop in its report.
+    max_drop : float
+        Percentage points.
+    unit : str
+        Name of the target, for messages.
+    target : float or None
+        Taken if it is within the bound; by default as small as possible.
+    least : float
+        The smallest fraction within reach.
+
+    Raises
+    ------
+    InputError
+        If even the gentlest target loses more.
+    """
+    first = build(least if target is None else target)
+    tried = [first]
+    if _within(first, max_drop):
+        return mark(tried, 0)
+    low, high = (least if target is None else target), GENTLEST
+    best: int | None = None
+    for trial in range(TRIALS + 1):
+        fraction = high if trial == TRIALS and best is None else (low + high) / 2
+        tried.append(build(fraction))
+        if _within(tried[-1], max_drop):
+            best, high = len(tried) - 1, fraction
+        else:
+            low = fraction
+        if trial == TRIALS - 1 and best is not None:
+            break
+    if best is None:
+        drop = tried[-1].report.drop
+        raise InputError(
+            f"max_drop={max_drop:g} cannot be kept: even with {unit}={GENTLEST} {drop:.2f} points are lost on "
+            f"{tried[-1].report.held_out_images} held-out images; allow more, or give more calibration images"
+        )
+    return mark(tried, best)
+
+
+def mark(networks: Sequence[Compressed], chosen: int) -> Compressed:
+    """Return one of several networks, with all of them in its report's front and its own point marked."""
+    points = [replace(network.report.front[0], chosen=i == chosen) for i, network in enumerate(networks)]
+    points.sort(key=lambda point: -point.macs_ratio)
+    network = networks[chosen]
+    return replace(network, report=replace(network.report, front=tuple(points)))
+
+
+def _within(network: Compressed, max_drop: float) -> bool:
+    drop = network.report.drop
+    return drop is not None and drop <= max_drop

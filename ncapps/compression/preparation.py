@@ -1,0 +1,208 @@
+"""All that is learned from the dense network, once: its inner widths, their second moments, what each layer costs."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from ncapps.compression.allocation import allocate, uniform
+from ncapps.compression.calibration import Calibration
+from ncapps.compression.elimination import Ranking
+from ncapps.compression.gate import TOLERANCE, exact_widths, relative_errors
+from ncapps.compression.importance import IMPORTANCES
+from ncapps.compression.macs import CostModel, cost_model, count_macs, layer_parameters
+from ncapps.compression.moments import WidthMoments, collect_moments
+from ncapps.compression.probe import Probe, probe
+from ncapps.compression.surgery import shrunk_copy
+from ncapps.compression.widths import InnerWidth, find_inner_widths
+from ncapps.errors import InputError
+
+_logger = logging.getLogger(__name__)
+LEAST_WIDTH = 1 / 16
+"""The smallest fraction of an inner width that is left: a branch is never cut off."""
+MOST_INPUTS = 8192
+"""The most inputs (channels * kernel taps) of a layer that is refitted: the square of it has to be held in memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """One statistics pass, from which networks of any size are cut.
+
+    Attributes
+    ----------
+    dense : nn.Module
+        A copy of the network, in evaluation mode.
+    calibration : Calibration
+        The images.
+    example : Tensor
+        The batch that the network was traced with.
+    probe : Probe
+        Its inner widths.
+    moments : tuple of WidthMoments
+        One for each width.
+    macs : int
+        Multiply-accumulates of one image.
+    """
+
+    dense: nn.Module
+    calibration: Calibration
+    example: torch.Tensor
+    probe: Probe
+    moments: tuple[WidthMoments, ...]
+    macs: int
+
+    def rank(self, importance: str, seed: int, *, progress: bool = False) -> tuple[Ranking, ...]:
+        """Return each width's order of removal and cost curve by a named importance.
+
+        Raises
+        ------
+        InputError
+            If the importance is unknown, or needs labels that are missing.
+        """
+        if importance not in IMPORTANCES:
+            raise InputError(f"importance {importance!r} is unknown; there are {', '.join(sorted(IMPORTANCES))}")
+        rng = np.random.default_rng(seed)
+        steps = tqdm(self.moments, desc="selection", unit="layer", disable=None if progress else True, leave=False)
+        return tuple(IMPORTANCES[importance](one, rng) for one in steps)
+
+    def cost(self, unit: str) -> CostModel:
+        """Return the whole network's cost by kept channels, in "macs" or "params"."""
+        if unit == "macs":
+            return cost_model(self.macs, self.probe.widths, self.probe.layer_macs)
+        total = sum(parameter.numel() for parameter in self.dense.parameters())
+        return cost_model(total, self.probe.widths, layer_parameters(self.dense))
+
+    def choose(
+        self, rankings: Sequence[Ranking], target: float, *, unit: str = "macs", allocation: str = "loss"
+    ) -> list[list[int]]:
+        """Return the channels left of each width so that at most the fraction `target` of the cost is left.
+
+        Parameters
+        ----------
+        unit : {"macs", "params"}
+            What is counted.
+        allocation : {"loss", "uniform"}
+            Least loss for each unit saved, or the same fraction of every width.
+
+        Raises
+        ------
+        InputError
+            If the target is out of reach.
+        """
+        cost = self.cost(unit)
+        best = self.least(rankings, unit)
+        if best > target:
+            raise InputError(
+                f"{unit}={target:g} is out of reach: with every inner width at its least, {best:.3f} of the "
+                f"{'operations' if unit == 'macs' else 'parameters'} are left; ask for "
+                f"{unit}={np.ceil(best * 1000) / 1000:g} or more"
+            )
+        channels = [width.channels for width in self.probe.widths]
+        if allocation == "uniform":
+            counts = uniform(channels, self._floor(rankings), cost, target)
+        else:
+            counts = allocate(rankings, [one.energy for one in self.moments], channels, cost, target)
+        return [
+            sorted(set(range(width)) - set(ranking.order[: width - count]))
+            for width, ranking, count in zip(channels, rankings, counts, strict=True)
+        ]
+
+    def least(self, rankings: Sequence[Ranking], unit: str) -> float:
+        """Return the fraction of the cost that is left with every width at its least."""
+        cost = self.cost(unit)
+        return cost(self._floor(rankings)) / cost.total
+
+    def _floor(self, rankings: Sequence[Ranking]) -> list[int]:
+        return [width.channels - len(one.order) for width, one in zip(self.probe.widths, rankings, strict=True)]
+
+    def cut(self, kept: Sequence[Sequence[int]]) -> nn.Module:
+        """Return the network with these channels left.
+
+        Raises
+        ------
+        InputError
+            If it differs from the dense network with the same channels ignored.
+        """
+        worst = max(relative_errors(self.dense, self.probe.widths, kept, self.example))
+        if not worst < TOLERANCE:
+            raise InputError(
+                f"the pruned {type(self.dense).__name__} differs from the dense one with the same inputs ignored "
+                f"(relative error {worst:.1e}); it cannot be cut exactly"
+            )
+        return shrunk_copy(self.dense, self.probe.widths, kept)
+
+
+def prepare(
+    model: nn.Module, calibration: Calibration, *, example: torch.Tensor | None, time_limit: float, progress: bool
+) -> Preparation:
+    """Copy a network, find its inner widths, and take their statistics.
+
+    Raises
+    ------
+    InputError
+        If the network cannot be copied or traced, has no inner width that can be cut exactly, or its activations are
+        not finite.
+    """
+    dense = working_copy(model)
+    device = next(dense.parameters()).device
+    chosen = calibration.images[:2] if example is None else torch.as_tensor(example)
+    batch = chosen.to(device, torch.float32)
+    found = _exact_probe(dense, batch, time_limit)
+    moments = collect_moments(dense, found, calibration, least=LEAST_WIDTH, progress=progress)
+    return Preparation(
+        dense=dense,
+        calibration=calibration,
+        example=batch,
+        probe=found,
+        moments=tuple(moments),
+        macs=count_macs(dense, batch),
+    )
+
+
+def working_copy(model: nn.Module) -> nn.Module:
+    """Return a copy in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        If the network cannot be copied.
+    """
+    try:
+        return copy.deepcopy(model).eval()
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            f"{type(model).__name__} cannot be copied ({str(error).splitlines()[0][:120]}); "
+            "give a freshly built model that has not run yet"
+        ) from None
+
+
+def _exact_probe(dense: nn.Module, example: torch.Tensor, time_limit: float) -> Probe:
+    inner = find_inner_widths(dense, example, time_limit=time_limit)
+    found = probe(dense, example, [width for width in inner if _fits(dense, width)])
+    passed = set(exact_widths(dense, found.widths, example))
+    if not passed:
+        raise InputError(
+            f"{type(dense).__name__} has no inner width that can be cut exactly: no layer is read by "
+            "exactly one other, the classifier apart, through batch norm or activation alone"
+        )
+    places = [i for i, width in enumerate(found.widths) if width in passed]
+    return replace(
+        found,
+        widths=tuple(found.widths[i] for i in places),
+        branches=tuple(found.branches[i] for i in places),
+        producers=tuple(found.producers[i] for i in places),
+    )
+
+
+def _fits(dense: nn.Module, width: InnerWidth) -> bool:
+    inputs = dense.get_parameter(f"{width.consumer}.weight")[0].numel()
+    if inputs > MOST_INPUTS:
+        _logger.warning("%s is left at full width: its reader has %d inputs", width.producer, inputs)
+    return inputs <= MOST_INPUTS
