@@ -9,6 +9,7 @@ from ncapps.benchmarks.fscil_heads import head_names
 from ncapps.benchmarks.fscil_lists import LAYOUTS
 from ncapps.benchmarks.fscil_settings import FSCILSettings
 from ncapps.errors import InputError
+from ncapps.training import TrainSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,6 +19,8 @@ def test_every_layout_has_a_config(monkeypatch):
     loaded = [config.load(FSCILSettings, path) for path in sorted(Path("configs/fewshot").glob("fscil_*.yaml"))]
     assert {settings.layout for settings in loaded} == set(LAYOUTS)
     assert all(settings.train.feature_scale == 16 for settings in loaded)
+    parsed = config.parse(FSCILSettings, ["--config", "configs/fewshot/fscil_cifar100_shared.yaml"])
+    assert parsed.train == config.load(TrainSettings, "configs/train/cifar100_base60.yaml")
 
 
 @pytest.mark.parametrize(
