@@ -16,12 +16,13 @@ import torch
 from torch import nn
 
 from ncapps.benchmarks.environment import environment
-from ncapps.compression import Compressed, compress
+from ncapps.compression import TORCH_PRUNING, Compressed, compress_front
 from ncapps.errors import InputError
 from ncapps.features import BackboneSpec, ImageSource, Preprocessing, build_model, open_images
 from ncapps.features.loader import batches
 
 _logger = logging.getLogger(__name__)
+REPAIRS: dict[str, bool | str] = {"full": True, "batchnorm": "batchnorm", "none": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +37,11 @@ class PruningSettings:
         Zips or folders of labelled images; those for calibration are drawn evenly over the classes.
     output : str
         The JSON file for the figures.
-    macs, importances, seeds : tuple
-        Every combination is run; the seed draws the calibration images.
+    macs, importances, repairs, seeds : tuple
+        Every combination is run; the seed draws the calibration images. A repair is "full", "batchnorm" or "none".
+        torch-pruning's importances share the target out as it does: the same fraction of each width.
+    classes : tuple of int
+        Prune for these classes alone; all of them by default.
     calibration : int
         Calibration images, all classes together.
     images_for_choices : int
@@ -56,6 +60,8 @@ class PruningSettings:
     data_root: str = os.environ.get("NCAPPS_DATA", "../shared")
     macs: tuple[float, ...] = (0.5,)
     importances: tuple[str, ...] = ("obs",)
+    repairs: tuple[str, ...] = ("full",)
+    classes: tuple[int, ...] = ()
     seeds: tuple[int, ...] = (0,)
     calibration: int = 500
     images_for_choices: int = 1000
@@ -87,9 +93,11 @@ def measure_pruning(settings: PruningSettings) -> dict[str, Any]:
         root / settings.test_data, test.keys, for_choices=settings.images_for_choices, most=settings.report_images
     )
     held_out = (_read(test, reported, settings), test_codes[reported])
+    wanted = settings.classes or tuple(range(len(train_names)))
+    pool = np.flatnonzero(np.isin(train_codes, wanted))
     rows = []
     for seed in settings.seeds:
-        chosen = draw_evenly(train_codes, settings.calibration, np.random.default_rng(seed))
+        chosen = pool[draw_evenly(train_codes[pool], settings.calibration, np.random.default_rng(seed))]
         images = _read(train, chosen, settings)
         rows += list(_prune(model, (images, train_codes[chosen]), held_out, seed, settings))
     return {"settings": asdict(replace(settings, data_root="")), "environment": environment(), "rows": rows}
@@ -154,24 +162,32 @@ def _prune(
 ) -> Iterator[dict[str, Any]]:
     images, codes = chosen
     for importance in settings.importances:
-        for macs in settings.macs:
-            small = compress(
-                model, images, codes, macs=macs, importance=importance, calibration=len(images), held_out=held_out,
+        for repair in settings.repairs:
+            front = compress_front(
+                model,
+                images,
+                codes,
+                macs=settings.macs,
+                importance=importance,
+                allocation="uniform" if importance in TORCH_PRUNING else "loss",
+                repair=REPAIRS[repair],
+                calibration=len(images),
+                held_out=held_out,
+                classes=settings.classes or None,
                 seed=seed,
-            )  # fmt: skip
-            row = _row(small)
-            _logger.info(
-                "%s macs %.3f seed %d: %.2f %% -> %.2f %% (%d images), %.0f s",
-                importance, row["macs_ratio"], seed, 100 * row["held_out_accuracy_before"],
-                100 * row["held_out_accuracy_after"], len(held_out[1]), row["seconds"],
-            )  # fmt: skip
-            yield {"importance": importance, "macs": macs, "seed": seed, **row}
+            )
+            for macs, small in zip(settings.macs, front, strict=True):
+                row = _row(small)
+                _logger.info(
+                    "%s, repair %s, macs %.3f, seed %d: %.2f points lost on %d images, %.0f s",
+                    importance, repair, row["macs_ratio"], seed, row["drop"], row["held_out_images"], row["seconds"],
+                )  # fmt: skip
+                yield {"importance": importance, "repair": repair, "macs": macs, "seed": seed, **row}
 
 
 def _row(small: Compressed) -> dict[str, Any]:
-    report = small.report
-    before, after = report.held_out_accuracy_before or 0.0, report.held_out_accuracy_after or 0.0
-    return {**asdict(report), "macs_ratio": report.macs_ratio, "drop_points": 100 * (before - after)}
+    # The front says what the other rows say.
+    return {**{k: v for k, v in asdict(small.report).items() if k != "front"}, "macs_ratio": small.report.macs_ratio}
 
 
 def _files(path: Path, keys: tuple[str, ...]) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ from ncapps.compression.export import export_program as export_program
 from ncapps.compression.head_projection import HeadProjection as HeadProjection
 from ncapps.compression.head_projection import project_head as project_head
 from ncapps.compression.importance import IMPORTANCES as IMPORTANCES
+from ncapps.compression.importance.torch_pruning import TORCH_PRUNING as TORCH_PRUNING
 from ncapps.compression.macs import count_macs as count_macs
 from ncapps.compression.onnx_model import OnnxModel as OnnxModel
 from ncapps.compression.quantized import QuantizationReport as QuantizationReport

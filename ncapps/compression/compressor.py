@@ -71,7 +71,7 @@ def compress(
         Alone, the smallest network within it is looked for; with another target, a network that loses more is given
         up, and the smallest one within it is returned instead. `report.front` holds all that were tried.
     importance : str
-        A name in `IMPORTANCES`.
+        A name in `IMPORTANCES`, or in `TORCH_PRUNING`: that library's own, for comparison.
     allocation : {"loss", "uniform"}
         How the target is shared out over the layers: least loss for each operation saved, or the same fraction of all.
     classes : sequence of int, optional
@@ -212,7 +212,7 @@ class _Work:
         if how.repair == "batchnorm":
             reestimate_batchnorms(small, batchnorm_names(small), ready.calibration)
         elif how.repair:
-            refit(small, ready.dense, ready.probe, kept, ready.calibration, progress=how.progress)
+            refit(small, ready.dense, ready.probe, kept, ready.calibration, seed=how.seed, progress=how.progress)
         macs = (ready.macs, count_macs(small, ready.example))
         plan = make_plan(ready.dense, small, ready.probe, kept, how.importance, how.seed, how.repair is True, macs)
         plan = replace(plan, classes=None if classes is None else tuple(int(k) for k in classes))

@@ -14,9 +14,10 @@ from tqdm import tqdm
 
 from ncapps.compression.allocation import allocate, uniform
 from ncapps.compression.calibration import Calibration
-from ncapps.compression.elimination import Ranking
+from ncapps.compression.elimination import Ranking, eliminate
 from ncapps.compression.gate import TOLERANCE, exact_widths, relative_errors
 from ncapps.compression.importance import IMPORTANCES
+from ncapps.compression.importance.torch_pruning import TORCH_PRUNING, torch_pruning_scores
 from ncapps.compression.macs import CostModel, cost_model, count_macs, layer_parameters
 from ncapps.compression.moments import WidthMoments, collect_moments
 from ncapps.compression.probe import Probe, probe
@@ -66,10 +67,17 @@ class Preparation:
         InputError
             If the importance is unknown, or needs labels that are missing.
         """
-        if importance not in IMPORTANCES:
-            raise InputError(f"importance {importance!r} is unknown; there are {', '.join(sorted(IMPORTANCES))}")
-        rng = np.random.default_rng(seed)
         steps = tqdm(self.moments, desc="selection", unit="layer", disable=None if progress else True, leave=False)
+        if importance in TORCH_PRUNING:
+            scores = torch_pruning_scores(
+                self.dense, self.example, self.probe.widths, importance, self.calibration, seed=seed
+            )
+            orders = [np.argsort(one, kind="stable").tolist() for one in scores]
+            return tuple(eliminate(one, order) for one, order in zip(steps, orders, strict=True))
+        if importance not in IMPORTANCES:
+            known = ", ".join([*sorted(IMPORTANCES), *TORCH_PRUNING])
+            raise InputError(f"importance {importance!r} is unknown; there are {known}")
+        rng = np.random.default_rng(seed)
         return tuple(IMPORTANCES[importance](one, rng) for one in steps)
 
     def cost(self, unit: str) -> CostModel:

@@ -11,22 +11,24 @@ from torch import nn
 from tqdm import tqdm
 
 from ncapps.compression.calibration import Calibration
-from ncapps.compression.elimination import ridged
-from ncapps.compression.moments import wide_type
+from ncapps.compression.moments import bias_and_weight
 from ncapps.compression.probe import Branch, Probe
 from ncapps.compression.refinement import POSITIONS, Pair, refine
+from ncapps.compression.ridge import normal_equations, solve_towards
+from ncapps.compression.sampling import POSITIONS as ROWS
 from ncapps.compression.sampling import RowSampler
 from ncapps.compression.segment import Segment, SegmentRecorder
 from ncapps.compression.turns import Turns
+from ncapps.compression.views import with_views
 from ncapps.compression.visits import Visit, visiting
 from ncapps.compression.widths import InnerWidth
 
-RIDGE = 1e-3
-"""Ridge on the second moment, as a fraction of its mean diagonal; none on the bias."""
 ROUNDS = 2
 """How often a producer is refitted for its consumer, and the consumer after it."""
-ITERATIONS = 4
+ITERATIONS = 3
 """Iterations of conjugate gradients in each of these."""
+VIEWS = 4
+"""Views of each calibration image: with the image alone, a producer learns the images by heart."""
 
 
 def repair(
@@ -37,6 +39,8 @@ def repair(
     calibration: Calibration,
     *,
     rounds: int = ROUNDS,
+    views: int = VIEWS,
+    seed: int = 0,
     progress: bool = False,
 ) -> None:
     """Refit every producer and consumer by least squares, in place and in the order in which they run.
@@ -56,13 +60,18 @@ def repair(
         Channels left of each width of `probe`.
     rounds : int
         How often a producer is refitted for its consumer, and the consumer after it.
+    views : int
+        Mirrored and shifted views of each calibration image that are used.
+    seed : int
+        Seed of the shifts.
     """
     left = {width.producer: sorted(channels) for width, channels in zip(probe.widths, kept, strict=True)}
     branches = list({branch.layer: branch for branch in (*probe.producers, *probe.branches)}.values())
-    images = torch.cat(list(calibration.batches(next(pruned.parameters()).device)))
+    seen = with_views(calibration, views, seed=seed)
+    images = seen.images.to(next(pruned.parameters()).device)
     bar = tqdm(total=len(branches), desc="repair", unit="layer", disable=None if progress else True, leave=False)
     shrunk = [width for width in probe.widths if len(left[width.producer]) < width.channels]
-    refitter = _Refitter(pruned, shrunk, calibration.batch_size, rounds)
+    refitter = _Refitter(pruned, shrunk, seen, views, rounds)
     turns: Turns[Visit] = Turns(lambda hand_over: _run(dense, branches, images, hand_over))
     try:
         with turns as theirs, refitter.recorder:
@@ -106,14 +115,19 @@ def _target(dense: nn.Module, visit: Visit, kept: Sequence[int] | None) -> torch
 class _Refitter:
     """Refits the layers of one network as they are visited."""
 
-    def __init__(self, model: nn.Module, shrunk: Sequence[InnerWidth], batch_size: int, rounds: int) -> None:
+    def __init__(
+        self, model: nn.Module, shrunk: Sequence[InnerWidth], images: Calibration, views: int, rounds: int
+    ) -> None:
         self.recorder = SegmentRecorder()
         self._modules: dict[str, Any] = dict(model.named_modules())
         self._producer_of = {width.consumer: width.producer for width in shrunk}
         self._producers = set(self._producer_of.values())
         self._written: dict[str, _Written] = {}
         self._between: dict[str, Segment | None] = {}
-        self._batch_size, self._rounds = batch_size, rounds
+        self._batch_size, self._views, self._rounds = images.batch_size, views, rounds
+        # Views of one image are in the same half.
+        self._first = torch.arange(len(images)) % (len(images) // views) % 2 == 0
+        self._priors: dict[str, torch.Tensor] = {}
         self._handles: list[Any] = []
 
     def watch(self, stale: set[str]) -> None:
@@ -136,8 +150,8 @@ class _Refitter:
         layer = self._modules[branch.layer]
         wanted = target if visit.shortcut is None else target - visit.shortcut
         gram, solution = self._solve(branch, inputs, wanted)
-        for _ in range(self._rounds if self._between.get(branch.layer) else 0):
-            moved = self._move_producer(branch, wanted, solution)
+        for turn in range(self._rounds if self._between.get(branch.layer) else 0):
+            moved = self._move_producer(branch, wanted, solution, turn)
             if moved is None:
                 break
             inputs = moved
@@ -166,24 +180,36 @@ class _Refitter:
             norm.running_var.copy_(values.var(dims, correction=0))
 
     def _solve(self, branch: Branch, inputs: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        gram, cross = _normal_equations(self._modules[branch.layer], inputs, wanted, self._batch_size)
-        solution = torch.linalg.solve(ridged(gram, RIDGE), cross)
+        if branch.layer not in self._priors:
+            self._priors[branch.layer] = bias_and_weight(self._modules, branch)
+        layer = self._modules[branch.layer]
+        sampler = RowSampler.for_output(layer, wanted, positions=max(16, ROWS // self._views))
+        halves = [
+            normal_equations(sampler, inputs[half], wanted[half], self._batch_size)
+            for half in (self._first, ~self._first)
+        ]
+        gram, solution = solve_towards(self._priors[branch.layer], halves)
         _install(self._modules, branch, solution, gram)
         return gram, solution
 
-    def _move_producer(self, branch: Branch, wanted: torch.Tensor, solution: torch.Tensor) -> torch.Tensor | None:
+    def _move_producer(
+        self, branch: Branch, wanted: torch.Tensor, solution: torch.Tensor, turn: int
+    ) -> torch.Tensor | None:
         """Refit the producer for its consumer; return what the consumer then reads, or None if nothing is gained."""
         between, written = self._between[branch.layer], self._written[self._producer_of[branch.layer]]
         if between is None:
             return None
         producer = self._modules[written.branch.layer]
-        few = -(-POSITIONS // RowSampler.positions(producer, producer.forward(written.inputs[:1])))
+        # Each turn looks at other images, where there are more than it takes.
+        positions = RowSampler.positions(producer, producer.forward(written.inputs[:1]))
+        stride = max(1, len(wanted) * positions // POSITIONS)
+        some = slice(turn % stride, None, stride)
         pair = Pair(
             producer=producer,
             consumer=self._modules[branch.layer],
             between=between,
-            inputs=written.inputs[:few],
-            wanted=wanted[:few],
+            inputs=written.inputs[some],
+            wanted=wanted[some],
             weight=solution.T.float(),
         )
         step = refine(pair, written.gram, iterations=ITERATIONS)
@@ -202,24 +228,6 @@ class _Written:
     inputs: torch.Tensor
     gram: torch.Tensor
     solution: torch.Tensor
-
-
-def _normal_equations(
-    layer: nn.Module, inputs: torch.Tensor, wanted: torch.Tensor, batch_size: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    sampler = RowSampler.for_output(layer, wanted)
-    wide = wide_type(wanted.device)
-    gram: Any = 0.0
-    cross: Any = 0.0
-    seen = 0
-    for some, goal in zip(inputs.split(batch_size), wanted.split(batch_size), strict=True):
-        columns, rows = sampler.columns(some), sampler.outputs(goal)
-        columns = torch.cat([columns, columns.new_ones(len(columns), 1)], dim=1)
-        # Products in float32, sums in float64: twice as quick, and the error is far below the ridge.
-        gram = gram + (columns.T @ columns).to(wide)
-        cross = cross + (columns.T @ rows).to(wide)
-        seen += len(columns)
-    return gram / seen, cross / seen
 
 
 def _install(modules: dict[str, Any], branch: Branch, solution: torch.Tensor, gram: torch.Tensor) -> None:

@@ -14,7 +14,8 @@ from PIL import Image
 
 from ncapps import config
 from ncapps.benchmarks import pruning
-from ncapps.benchmarks.pruning import PruningSettings, draw_evenly, measure_pruning, reporting_positions
+from ncapps.benchmarks.pruning import REPAIRS, PruningSettings, draw_evenly, measure_pruning, reporting_positions
+from ncapps.compression import IMPORTANCES, TORCH_PRUNING
 from ncapps.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +63,7 @@ def test_every_combination_gives_one_row_whose_figures_agree(settings):
         # 20 images over 3 classes: 6 each.
         assert row["images"] == 18
         drop = 100 * (row["held_out_accuracy_before"] - row["held_out_accuracy_after"])
-        assert row["drop_points"] == pytest.approx(drop)
+        assert row["drop"] == pytest.approx(drop)
         # 18 test images less 5 for choices.
         assert row["held_out_accuracy_before"] * 13 == pytest.approx(round(row["held_out_accuracy_before"] * 13))
     assert len({row["held_out_accuracy_before"] for row in rows}) == 1, "every row is measured on the same images"
@@ -120,7 +121,27 @@ def test_an_unreadable_image_is_refused_instead_of_shifting_the_labels(settings,
         measure_pruning(settings)
 
 
-def test_the_config_in_the_repository_is_read():
-    found = config.load(PruningSettings, ROOT / "configs" / "compress" / "resnet56_cifar10.yaml")
-    assert (found.name, found.macs, found.seeds) == ("cifar_resnet56", (0.5,), (0, 1, 2))
-    assert found.output.endswith(".json")
+@pytest.mark.parametrize("name", ["resnet56_cifar10", "resnet20_cifar10", "resnet56_rivals", "resnet56_subset"])
+def test_the_configs_in_the_repository_are_read(name):
+    found = config.load(PruningSettings, ROOT / "configs" / "compress" / f"{name}.yaml")
+    assert found.name == f"cifar_{name.split('_')[0]}"
+    assert set(found.importances) <= IMPORTANCES.keys() | TORCH_PRUNING.keys()
+    assert set(found.repairs) <= REPAIRS.keys()
+    assert found.output == f"recipes/results/compress_{name}.json"
+
+
+def test_repairs_rivals_and_class_subsets(settings):
+    settings = replace(
+        settings,
+        importances=("tp_l2",),
+        repairs=("none", "batchnorm", "full"),
+        macs=(0.6,),
+        seeds=(0,),
+        classes=(2, 0),
+        calibration=16,
+    )
+    rows = measure_pruning(settings)["rows"]
+    assert [row["repair"] for row in rows] == ["none", "batchnorm", "full"]
+    # The same fraction of every width, as torch-pruning does.
+    assert all(len(set(row["widths_after"].values())) == 1 for row in rows)
+    assert all(row["images"] == 16 and row["held_out_images"] < 13 for row in rows)

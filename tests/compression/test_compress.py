@@ -230,7 +230,7 @@ class _Endless(_Mixing):
         ({"images": torch.zeros(3, 16, 16)}, r"shape \(images, channels, height, width\).*images\[None\]"),
         ({"images": torch.zeros(4, 3, 16, 16, dtype=torch.uint8)}, "must be floats.*uint8"),
         ({"images": torch.full((4, 3, 16, 16), float("nan"))}, "NaN or infinity in 4 of 4 images"),
-        ({"importance": "magic"}, "'magic' is unknown; there are fisher, l1, obs, random, wanda"),
+        ({"importance": "magic"}, "'magic' is unknown; there are fisher, l1, obs, random, wanda, tp_l1"),
         ({"importance": "fisher"}, '"fisher" needs the labels of the calibration images'),
         ({"importance": "fisher", "labels": ["a"] * 96}, "two classes or more"),
         ({"labels": [0, 1]}, "96 images came with 2 labels"),

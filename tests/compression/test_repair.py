@@ -27,7 +27,7 @@ def test_a_channel_that_depends_linearly_on_the_others_is_rebuilt():
     small = shrunk_copy(model, found.widths, [range(5)])
     with torch.no_grad():
         dense, cut = model(images), small(images)
-        repair(small, model, found, [range(5)], Calibration(images=images, labels=None, batch_size=150))
+        repair(small, model, found, [range(5)], Calibration(images=images, labels=None, batch_size=150), views=1)
         repaired = small(images)
     assert (cut - dense).norm() > 0.1 * dense.norm()
     assert (repaired - dense).norm() < 0.01 * dense.norm()
@@ -39,7 +39,7 @@ def test_a_refitted_norm_holds_the_statistics_of_what_it_reads():
     found = probe(model, images[:2], find_inner_widths(model, images[:2]))
     small = shrunk_copy(model, found.widths, [range(5)])
     before = copy.deepcopy(model.state_dict())
-    repair(small, model, found, [range(5)], Calibration(images=images, labels=None, batch_size=16))
+    repair(small, model, found, [range(5)], Calibration(images=images, labels=None, batch_size=16), views=1)
     block = small.blocks[0]
     with torch.no_grad():
         read = block.conv2(block.bn1(block.conv1(small.bn(small.stem(images)).relu())).relu())

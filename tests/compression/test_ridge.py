@@ -1,0 +1,52 @@
+"""Ridge towards a prior: least squares where the images say enough, the prior where they say nothing."""
+
+import pytest
+import torch
+from torch import nn
+
+from ncapps.compression.ridge import RIDGES, normal_equations, solve_towards
+from ncapps.compression.sampling import RowSampler
+
+
+def halves(rows, noise, seed=0, fan_in=6):
+    generator = torch.Generator().manual_seed(seed)
+    truth = torch.randn(fan_in + 1, 3, generator=generator, dtype=torch.float64)
+    found = []
+    for _ in range(2):
+        inputs = torch.randn(rows, fan_in, generator=generator, dtype=torch.float64)
+        columns = torch.cat([inputs, inputs.new_ones(rows, 1)], dim=1)
+        wanted = columns @ truth + noise * torch.randn(rows, 3, generator=generator, dtype=torch.float64)
+        found.append((columns.T @ columns / rows, columns.T @ wanted / rows))
+    return truth, found
+
+
+@pytest.mark.parametrize("prior", [0.0, 5.0])
+def test_enough_clean_images_give_the_truth_from_any_prior(prior):
+    truth, both = halves(4000, 0.01)
+    _, weight = solve_towards(torch.full_like(truth, prior), both)
+    assert (weight - truth).abs().max() < 0.02
+
+
+def test_a_good_prior_beats_few_noisy_images():
+    truth, both = halves(30, 5.0, fan_in=20)
+    prior = truth + 0.01
+    _, weight = solve_towards(prior, both)
+    gram, cross = ((a + b) / 2 for a, b in zip(*both, strict=True))
+    plain = torch.linalg.solve(gram, cross)
+    assert (weight - truth)[:-1].norm() < 0.5 * (plain - truth)[:-1].norm()
+
+
+def test_the_moment_is_that_of_all_images_and_the_order_of_the_halves_does_not_matter():
+    truth, (one, other) = halves(50, 1.0)
+    gram, weight = solve_towards(0 * truth, (one, other))
+    assert torch.equal(gram, (one[0] + other[0]) / 2)
+    assert torch.allclose(weight, solve_towards(0 * truth, (other, one))[1])
+    assert list(RIDGES) == sorted(RIDGES)
+
+
+def test_normal_equations_are_the_products_written_out():
+    layer, inputs, wanted = nn.Linear(4, 2), torch.randn(10, 4), torch.randn(10, 2)
+    gram, cross = normal_equations(RowSampler.for_output(layer, wanted), inputs, wanted, batch_size=3)
+    columns = torch.cat([inputs, torch.ones(10, 1)], dim=1).double()
+    assert torch.allclose(gram, columns.T @ columns / 10, atol=1e-6)
+    assert torch.allclose(cross, columns.T @ wanted.double() / 10, atol=1e-6)
