@@ -50,6 +50,8 @@ class Probe:
         Multiply-accumulates an image, by the name of each convolution and linear layer.
     classifier : str or None
         Name of the layer that gives the network's output, if one does.
+    largest : int
+        Values of one image in the largest output of a convolution or linear layer.
     """
 
     widths: tuple[InnerWidth, ...]
@@ -57,6 +59,7 @@ class Probe:
     producers: tuple[Branch, ...]
     layer_macs: dict[str, float]
     classifier: str | None
+    largest: int
 
 
 def affine_of(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
@@ -86,7 +89,14 @@ def probe(model: nn.Module, example: torch.Tensor, widths: Sequence[InnerWidth])
     producers = tuple(replace(run.branch(width.producer), joins=False) for width in once)
     images = example.shape[0]
     macs = {name: value / images for name, value in run.macs.items()}
-    return Probe(widths=tuple(once), branches=branches, producers=producers, layer_macs=macs, classifier=classifier)
+    return Probe(
+        widths=tuple(once),
+        branches=branches,
+        producers=producers,
+        layer_macs=macs,
+        classifier=classifier,
+        largest=run.largest // images,
+    )
 
 
 class _Run:
@@ -96,6 +106,7 @@ class _Run:
         self.calls: Counter[str] = Counter()
         self.order: list[str] = []
         self.macs: dict[str, float] = {}
+        self.largest = 0
         self.norms: dict[str, str] = {}
         self.joined: set[str] = set()
         self.watch = ResidualWatch(lambda name, branch, shortcut: self.joined.add(name))
@@ -129,6 +140,7 @@ class _Run:
         def hook(module: Any, inputs: Any, output: torch.Tensor) -> None:
             self.calls[name] += 1
             self._last = (name, output.numel())
+            self.largest = max(self.largest, output.numel())
             self.macs[name] = self.macs.get(name, 0.0) + _layer_macs(module, output)
             if name in self._layers:
                 self.order.append(name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -29,6 +30,10 @@ ITERATIONS = 3
 """Iterations of conjugate gradients in each of these."""
 VIEWS = 4
 """Views of each calibration image: with the image alone, a producer learns the images by heart."""
+
+MOST_VALUES = 2**28
+"""The most values of one layer's output, all images together: 1 GiB, of which some five are held at a time."""
+_logger = logging.getLogger(__name__)
 
 
 def repair(
@@ -67,7 +72,8 @@ def repair(
     """
     left = {width.producer: sorted(channels) for width, channels in zip(probe.widths, kept, strict=True)}
     branches = list({branch.layer: branch for branch in (*probe.producers, *probe.branches)}.values())
-    seen = with_views(calibration, views, seed=seed)
+    seen = _within_memory(calibration, probe.largest, views, seed)
+    views = len(seen) // min(len(seen), len(calibration))
     images = seen.images.to(next(pruned.parameters()).device)
     bar = tqdm(total=len(branches), desc="repair", unit="layer", disable=None if progress else True, leave=False)
     shrunk = [width for width in probe.widths if len(left[width.producer]) < width.channels]
@@ -87,6 +93,15 @@ def repair(
     finally:
         bar.close()
         refitter.close()
+
+
+def _within_memory(calibration: Calibration, largest: int, views: int, seed: int) -> Calibration:
+    """Return as many views as fit, and fewer images if not even they do."""
+    most = max(2, MOST_VALUES // max(largest, 1))
+    if most < len(calibration):
+        _logger.warning("%d of %d images are used for the repair: they go through together", most, len(calibration))
+        return replace(calibration, images=calibration.images[:most], labels=None)
+    return with_views(calibration, min(views, most // len(calibration)), seed=seed)
 
 
 def _run(model: nn.Module, branches: Sequence[Branch], images: torch.Tensor, on_visit: Any) -> None:
