@@ -46,6 +46,8 @@ class Probe:
         One for each width: the consumer's.
     producers : tuple of Branch
         One for each width: the producer, with the batch norm that reads it; it never joins a stream.
+    depthwise : tuple of (str, Branch)
+        Producer and branch of each depthwise convolution inside a width.
     layer_macs : dict
         Multiply-accumulates an image, by the name of each convolution and linear layer.
     classifier : str or None
@@ -57,6 +59,7 @@ class Probe:
     widths: tuple[InnerWidth, ...]
     branches: tuple[Branch, ...]
     producers: tuple[Branch, ...]
+    depthwise: tuple[tuple[str, Branch], ...]
     layer_macs: dict[str, float]
     classifier: str | None
     largest: int
@@ -75,7 +78,7 @@ def probe(model: nn.Module, example: torch.Tensor, widths: Sequence[InnerWidth])
     What the classifier reads are the network's features, whose width is not to change: such a width is left out. The
     classifier is the last layer to run, if it gives the network's output, one row an image, and joins no stream.
     """
-    run = _Run(model, {name for width in widths for name in (width.producer, width.consumer)})
+    run = _Run(model, {name for width in widths for name in (width.producer, *width.coupled, width.consumer)})
     with torch.no_grad(), run.watch:
         try:
             classifier = run.classifier(model(example))
@@ -93,6 +96,12 @@ def probe(model: nn.Module, example: torch.Tensor, widths: Sequence[InnerWidth])
         widths=tuple(once),
         branches=branches,
         producers=producers,
+        depthwise=tuple(
+            (width.producer, replace(run.branch(name), joins=False))
+            for width in once
+            for name in width.coupled
+            if name in macs
+        ),
         layer_macs=macs,
         classifier=classifier,
         largest=run.largest // images,

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ncapps.compression.segment import Segment
 
-POSITIONS = 2**16
+POSITIONS = 2**17
 """About so many output positions, of as many images as it takes, enter one refinement."""
 DAMPING = 1e-1
 """Tikhonov damping, as a fraction of the curvature's Kronecker approximation."""

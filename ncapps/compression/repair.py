@@ -26,7 +26,7 @@ from ncapps.compression.widths import InnerWidth
 
 ROUNDS = 2
 """How often a producer is refitted for its consumer, and the consumer after it."""
-ITERATIONS = 3
+ITERATIONS = 4
 """Iterations of conjugate gradients in each of these."""
 VIEWS = 4
 """Views of each calibration image: with the image alone, a producer learns the images by heart."""
@@ -72,6 +72,11 @@ def repair(
     """
     left = {width.producer: sorted(channels) for width, channels in zip(probe.widths, kept, strict=True)}
     branches = list({branch.layer: branch for branch in (*probe.producers, *probe.branches)}.values())
+    # One with a batch norm behind it gets its statistics instead.
+    for producer, branch in probe.depthwise:
+        if branch.norm is None and producer in left:
+            left[branch.layer] = left[producer]
+            branches.append(branch)
     seen = _within_memory(calibration, probe.largest, views, seed)
     views = len(seen) // min(len(seen), len(calibration))
     images = seen.images.to(next(pruned.parameters()).device)
@@ -163,6 +168,9 @@ class _Refitter:
         """Refit one layer, and its producer for it, towards a target, and correct the output that goes on."""
         branch, inputs = visit.branch, visit.inputs
         layer = self._modules[branch.layer]
+        if isinstance(layer, nn.Conv2d) and layer.groups > 1:
+            _rescale(layer, visit.output, target)
+            return
         wanted = target if visit.shortcut is None else target - visit.shortcut
         gram, solution = self._solve(branch, inputs, wanted)
         for turn in range(self._rounds if self._between.get(branch.layer) else 0):
@@ -243,6 +251,21 @@ class _Written:
     inputs: torch.Tensor
     gram: torch.Tensor
     solution: torch.Tensor
+
+
+def _rescale(layer: Any, output: torch.Tensor, target: torch.Tensor) -> None:
+    """Give each channel of a depthwise convolution, and its output, the scale and shift that are nearest the target."""
+    dims = (0, 2, 3)
+    mean, goal = output.mean(dims, keepdim=True), target.mean(dims, keepdim=True)
+    centred = output - mean
+    variance = centred.square().mean(dims, keepdim=True)
+    scale = (centred * (target - goal)).mean(dims, keepdim=True) / variance.clamp_min(1e-12)
+    shift = goal - scale * mean
+    if layer.bias is None:
+        layer.bias = nn.Parameter(layer.weight.new_zeros(len(layer.weight)))
+    layer.weight.mul_(scale.view(-1, 1, 1, 1))
+    layer.bias.mul_(scale.flatten()).add_(shift.flatten())
+    output.mul_(scale).add_(shift)
 
 
 def _install(modules: dict[str, Any], branch: Branch, solution: torch.Tensor, gram: torch.Tensor) -> None:

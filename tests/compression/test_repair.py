@@ -47,3 +47,30 @@ def test_a_refitted_norm_holds_the_statistics_of_what_it_reads():
     assert torch.allclose(block.bn2.running_var, read.var((0, 2, 3), correction=0), rtol=1e-3)
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert torch.equal(small.stem.weight, model.stem.weight), "only the width's layers are refitted"
+
+
+@torch.no_grad()
+def test_a_depthwise_convolution_says_on_average_what_the_dense_one_says():
+    layers = (
+        nn.Conv2d(3, 8, 1),
+        nn.ReLU(),
+        nn.Conv2d(8, 12, 1),
+        nn.ReLU(),
+        nn.Conv2d(12, 12, 3, padding=1, groups=12, bias=False),
+        nn.ReLU(),
+        nn.Conv2d(12, 6, 1),
+    )
+    model = randomise_norms(nn.Sequential(*layers)).eval()
+    images = torch.randn(30, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    first = InnerWidth(producer="0", coupled=(), consumer="2", channels=8)
+    second = InnerWidth(producer="2", coupled=("4",), consumer="6", channels=12)
+    found = probe(model, images[:2], [first, second])
+    kept = [range(2), range(7)]
+    small = shrunk_copy(model, found.widths, kept)
+    calibration = Calibration(images=images, labels=None, batch_size=16)
+    repair(small, model, found, kept, calibration, views=1)
+    got, wanted = small[:5](images), model[:5](images)[:, :7]
+    assert torch.allclose(got.mean((0, 2, 3)), wanted.mean((0, 2, 3)), atol=1e-4)
+    # The nearest scale leaves an error that is orthogonal to what is scaled.
+    centred = got - got.mean((0, 2, 3), keepdim=True)
+    assert float((centred * (wanted - got)).mean().abs()) < 1e-4
