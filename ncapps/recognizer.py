@@ -73,7 +73,7 @@ class Recognizer:
         calibration: Any = None,
         reject_rate: float = 0.05,
         held_out: float = 0.2,
-        metric: str = "plda",
+        metric: str = "mahalanobis",
         seed: int = 0,
     ) -> Recognizer:
         """Fit prototypes and detector; held-out images set threshold and temperature and tell the accuracy.
@@ -93,7 +93,7 @@ class Recognizer:
         held_out : float
             The part of each class that is held out where no `calibration` is given, between 0 and 1.
         metric : str
-            That of the `PrototypeClassifier`.
+            That of the `PrototypeClassifier`; "plda" names more new classes where features are not collapsed.
         seed : int
             Fixes which images are held out.
 
@@ -119,9 +119,10 @@ class Recognizer:
             skipped = features.skipped + extra.skipped
         detector = ETFDetector().fit(X, y, head_of_classes(extractor.head, extractor.classes, features.classes))
         detector.calibrate(X_held, reject_rate)
-        first = PrototypeClassifier(metric=metric).fit(X, y).calibrate_temperature(X_held, y_held)
-        # Accuracy and temperature come from images not fitted; for use the prototypes take those in too.
-        classifier = PrototypeClassifier(metric=metric, temperature=first.temperature_, knobs=first.knobs_)
+        # Knobs, temperature and accuracy come from images not fitted; for use the prototypes take those in too.
+        knobs = PrototypeClassifier(metric=metric).fit(X_held, y_held).knobs_
+        first = PrototypeClassifier(metric=metric, knobs=knobs).fit(X, y).calibrate_temperature(X_held, y_held)
+        classifier = PrototypeClassifier(metric=metric, temperature=first.temperature_, knobs=knobs)
         classifier.fit(np.concatenate([X, X_held]), np.concatenate([y, y_held]))
         report = FitReport(
             n_fitted=len(X),
@@ -214,8 +215,7 @@ class Recognizer:
     def _replace(self, change: Callable[[Any], Any]) -> None:
         """Change copies of both parts, and put them in place at once, when neither has refused."""
         with self._writing:
-            classifier, detector = map(copy.copy, self._parts)
-            self._parts = change(classifier), change(detector)
+            self._parts = tuple(change(copy.copy(part)) for part in self._parts)
 
     def save(self, path: str | Path) -> None:
         """Write everything, the network's weights too, to one safetensors file, atomically."""

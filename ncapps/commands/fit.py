@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--held-out", type=float, default=0.2, help="part of each class that does so without --calibration"
     )
-    parser.add_argument("--metric", default="plda", help="how likeness is scored: plda, mahalanobis, teen, cosine, ...")
+    parser.add_argument(
+        "--metric", default="mahalanobis", help="how likeness is scored: mahalanobis, plda, cosine ..."
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the split")
     add_backbone_options(parser)
 
