@@ -24,9 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--held-out", type=float, default=0.2, help="part of each class that does so without --calibration"
     )
-    parser.add_argument(
-        "--metric", default="mahalanobis", help="how likeness is scored: mahalanobis, plda, cosine ..."
-    )
+    parser.add_argument("--metric", default="mahalanobis", help="how likeness is scored: mahalanobis, plda, cosine ...")
     parser.add_argument("--seed", type=int, default=0, help="of the split")
     add_backbone_options(parser)
 
