@@ -48,6 +48,31 @@ def test_the_digits_figures_are_those_of_the_file():
     assert f"{mean['nc1']:.3f}, {mean['nc2_equiangularity']:.3f}, {mean['nc3']:.2f}" in README
 
 
+def test_the_heads_for_classes_added_step_by_step_are_those_of_the_file():
+    found = read("fscil_cifar100_shared.json")
+    shown = {
+        "**plda (the default)**": "prototype-plda",
+        "mahalanobis": "prototype-mahalanobis",
+        "cosine": "prototype-cosine",
+        "TEEN-style, weight 0.5": "teen.0.5",
+        "TEEN-style, weight 0.1": "teen",
+        "CEC-style": "cec",
+        "FACT-style": "fact",
+    }
+    for title, name in shown.items():
+        summary = found["heads"][name]["redraws"]["summary"]
+        average, last, base, new, harmonic = (
+            f"{100 * summary[key][0]:.1f}" for key in ("average", "last", "base", "new", "harmonic")
+        )
+        lead = "–"
+        if name != "prototype-plda":
+            mean, low, high = (100 * value for value in found["comparison"][name]["harmonic"])
+            lead = f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+        assert f"| {title} | {average} | {last} | {base} / {new} | {harmonic} | {lead} |" in README
+    # What the text claims: ahead of every head that is named after a paper.
+    assert all(found["comparison"][name]["harmonic"][1] > 0 for name in ("teen.0.5", "teen", "cec", "fact"))
+
+
 def test_the_speeds_are_those_of_the_file():
     for row in read("bench_extract.json")["memory"]:
         speed = row["images_per_second"]
