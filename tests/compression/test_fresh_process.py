@@ -36,7 +36,8 @@ def test_outputs_are_bit_for_bit_the_same(tmp_path):
         small.save(tmp_path / name)
         with torch.no_grad():
             outputs = small.model(images)
-            assert (outputs - model(images)).norm() > 1e-3 * outputs.norm(), "pruning must matter"
+            # Far beyond rounding, however well the cut is repaired.
+            assert (outputs - model(images)).norm() > 1e-5 * outputs.norm(), "pruning must matter"
         expected[name] = outputs.numpy().tobytes().hex()
     tests = Path(__file__).parents[1]
     arguments = [sys.executable, "-c", LOADER, str(tmp_path), str(tests)]
