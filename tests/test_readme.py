@@ -123,6 +123,10 @@ def test_the_false_alarms_speeds_and_delays_are_those_of_the_files():
     speed = read("bench_ood.json")
     slowest = min((row["images_per_second"], name) for name, row in speed["batch"].items() if name not in NEIGHBOURS)
     assert f"{int(slowest[0] / 1000)},000 images a second ({slowest[1]}) or more" in text
+    assert f"NNGuide {int(speed['batch']['nn_guide']['images_per_second'] / 1000)},000" in text
+    against = speed["knn_against_faiss"]
+    assert f"KNN has {100 * against['speed_batch']:.0f} % of bare FAISS's speed in batches" in text
+    assert f"{100 * against['speed_one']:.0f} % by image" in text
     most = max((row["ratio"], name) for name, row in speed["one_image_large"].items() if "ratio" in row)
     assert f"at most {most[0]:.2f} times the bare products ({most[1]})" in text
     assert f"{speed['one_image']['etf']['median']:.0f} µs" in text
