@@ -19,10 +19,11 @@ def main(settings: LatencySettings) -> None:
     for row in found["latency"]:
         for name, one in row["arms"].items():
             print(
-                f"batch {row['batch']:<3} {name:<16} p50 {one['p50_ms']:9.2f} ms, p95 {one['p95_ms']:9.2f} ms, "
+                f"batch {row['batch']:<3} {name:<26} p50 {one['p50_ms']:9.2f} ms, p95 {one['p95_ms']:9.2f} ms, "
                 f"{one['speed_up']:5.2f} x as fast as dense float32"
             )
-    print(f"{found['macs_ratio']:.3f} of the multiply-accumulates, {settings.threads} threads; {settings.output}")
+    ratios = ", ".join(f"{name} {ratio:.3f}" for name, ratio in found["macs_ratio"].items())
+    print(f"multiply-accumulates left: {ratios}; {settings.threads} threads; written to {settings.output}")
 
 
 if __name__ == "__main__":

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib import metadata
 from typing import Any
 
 import torch
+from torch import nn
 
 from ncapps.benchmarks.environment import environment
-from ncapps.compression import OnnxModel, compress, export_onnx, quantize
+from ncapps.compression import Compressed, OnnxModel, compress, count_macs, export_onnx, quantize
 from ncapps.compression.int8 import overflows_in_8_bits
 from ncapps.compression.latency import Latency, measure_latency
 from ncapps.errors import InputError
@@ -27,7 +27,8 @@ class LatencySettings:
     """A network of random weights, what is done to it, and the batches that are timed.
 
     Weights and images are random: how long a network takes does not depend on them, what it answers does, so that
-    nothing is said of its answers here.
+    nothing is said of its answers here. What does depend on them is which layers "loss" cuts most, and a layer of few
+    channels on a large map saves less time than operations; so both allocations are timed.
 
     Parameters
     ----------
@@ -43,6 +44,8 @@ class LatencySettings:
         The fraction of multiply-accumulates that pruning leaves.
     importance : str
         How channels are chosen.
+    allocations : tuple of str
+        How the target is shared out over the layers; one pruned network each.
     repair : bool
         Whether the pruned network is refitted, which changes its weights but not its time.
     images : int
@@ -63,6 +66,7 @@ class LatencySettings:
     image_size: int = 224
     macs: float = 0.5
     importance: str = "obs"
+    allocations: tuple[str, ...] = ("loss", "uniform")
     repair: bool = True
     images: int = 32
     batches: tuple[int, ...] = (1, 32)
@@ -77,7 +81,7 @@ class LatencySettings:
 
 
 def measure_compressed_latency(settings: LatencySettings) -> dict[str, Any]:
-    """Prune, quantize, export, and time the four networks turn by turn.
+    """Prune, quantize, export, and time all networks turn by turn.
 
     Returns
     -------
@@ -90,25 +94,16 @@ def measure_compressed_latency(settings: LatencySettings) -> dict[str, Any]:
     side = settings.image_size
     generator = torch.Generator().manual_seed(settings.seed)
     images = torch.randn(settings.images, 3, side, side, generator=generator)
-    start = time.perf_counter()
-    small = compress(
-        model, images, macs=settings.macs, importance=settings.importance, repair=settings.repair, batch_size=8,
-        seed=settings.seed,
-    )  # fmt: skip
-    _logger.info("pruned to %.1f %% in %.0f s", 100 * small.report.macs_ratio, time.perf_counter() - start)
-    dense = {"float32": export_onnx(model, images, threads=settings.threads)}
-    pruned = {"float32": export_onnx(small.model, images, threads=settings.threads)}
-    for arms in (dense, pruned):
-        arms["int8"] = quantize(
-            arms["float32"], images, keep="always", max_drop=None, batch_size=8, seed=settings.seed
-        ).model
-    named = {"dense": dense, "pruned": pruned}
-    networks = {f"{name} {bits}": arms[bits] for bits in ("float32", "int8") for name, arms in named.items()}
-    report = small.report
-    costs = {
-        "dense": (report.macs_before, report.params_before),
-        "pruned": (report.macs_after, report.params_after),
-    }
+    small = {f"pruned by {how}": _pruned(model, images, how, settings) for how in settings.allocations}
+    networks: dict[str, OnnxModel] = {}
+    costs: dict[str, dict[str, Any]] = {}
+    for name, network in {"dense": model, **{name: one.model for name, one in small.items()}}.items():
+        cost = {"macs": count_macs(network, images[:1]), "parameters": sum(p.numel() for p in network.parameters())}
+        float32 = export_onnx(network, images, threads=settings.threads)
+        int8 = quantize(float32, images, keep="always", max_drop=None, batch_size=8, seed=settings.seed).model
+        for bits, arm in (("float32", float32), ("int8", int8)):
+            networks[f"{name} {bits}"] = arm
+            costs[f"{name} {bits}"] = {"bytes": len(arm.data), **cost}
     return {
         "settings": asdict(settings),
         "environment": environment(
@@ -116,20 +111,22 @@ def measure_compressed_latency(settings: LatencySettings) -> dict[str, Any]:
             timed_threads=settings.threads,
             vnni=not overflows_in_8_bits(),
         ),
-        "macs_ratio": report.macs_ratio,
-        "widths_after": report.widths_after,
-        "networks": {
-            name: {
-                "bytes": len(network.data),
-                "macs": costs[name.split()[0]][0],
-                "parameters": costs[name.split()[0]][1],
-            }
-            for name, network in networks.items()
-        },
+        "macs_ratio": {name: one.report.macs_ratio for name, one in small.items()},
+        "widths_after": {name: one.report.widths_after for name, one in small.items()},
+        "networks": costs,
         "latency": [
             _row(networks, batch, runs, settings) for batch, runs in zip(settings.batches, settings.runs, strict=True)
         ],
     }
+
+
+def _pruned(model: nn.Module, images: torch.Tensor, allocation: str, settings: LatencySettings) -> Compressed:
+    small = compress(
+        model, images, macs=settings.macs, importance=settings.importance, allocation=allocation,
+        repair=settings.repair, batch_size=8, seed=settings.seed,
+    )  # fmt: skip
+    _logger.info("%s: %.1f %% in %.0f s", allocation, 100 * small.report.macs_ratio, small.report.seconds)
+    return small
 
 
 def _row(networks: dict[str, OnnxModel], batch: int, runs: int, settings: LatencySettings) -> dict[str, Any]:

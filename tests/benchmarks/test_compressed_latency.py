@@ -8,10 +8,11 @@ from ncapps.benchmarks.compressed_latency import DENSE, LatencySettings, measure
 from ncapps.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
-ARMS = {DENSE, "pruned float32", "dense int8", "pruned int8"}
+PRUNED = ("pruned by loss", "pruned by uniform")
+ARMS = {f"{name} {bits}" for name in ("dense", *PRUNED) for bits in ("float32", "int8")}
 
 
-def test_four_networks_are_timed_at_each_batch():
+def test_all_networks_are_timed_at_each_batch():
     pytest.importorskip("compression_onnx")
     settings = LatencySettings(
         output="", model_kwargs={"channels": (8, 16, 16, 32)}, image_size=32, images=8, batches=(1, 3), runs=(4, 2),
@@ -19,7 +20,8 @@ def test_four_networks_are_timed_at_each_batch():
     )  # fmt: skip
     found = measure_compressed_latency(settings)
     assert json.loads(json.dumps(found)) is not None
-    assert 0.8 < found["macs_ratio"] <= 0.9
+    assert tuple(found["macs_ratio"]) == PRUNED
+    assert all(0.8 < ratio <= 0.9 for ratio in found["macs_ratio"].values())
     assert [(row["batch"], row["runs"]) for row in found["latency"]] == [(1, 4), (3, 2)]
     for row in found["latency"]:
         assert set(row["arms"]) == ARMS
@@ -28,9 +30,10 @@ def test_four_networks_are_timed_at_each_batch():
         for one in row["arms"].values():
             assert one["least_ms"] <= one["p50_ms"] <= one["p95_ms"]
             assert one["images_per_second"] == pytest.approx(1e3 * row["batch"] / one["p50_ms"])
-    sizes = {name: one["bytes"] for name, one in found["networks"].items()}
-    assert sizes["dense int8"] < sizes["pruned float32"] < sizes[DENSE]
-    assert found["networks"]["pruned int8"]["macs"] == round(found["macs_ratio"] * found["networks"][DENSE]["macs"])
+    networks = found["networks"]
+    for name in PRUNED:
+        assert networks["dense int8"]["bytes"] < networks[f"{name} float32"]["bytes"] < networks[DENSE]["bytes"]
+        assert networks[f"{name} int8"]["macs"] == round(found["macs_ratio"][name] * networks[DENSE]["macs"])
 
 
 def test_mistakes_and_the_config():
