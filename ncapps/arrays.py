@@ -207,7 +207,9 @@ def sorted_names(*groups: Any) -> tuple[Label, ...]:
     InputError
         If strings and integers meet.
     """
-    names = {native(name) for group in groups for name in group}
+    plain = [group.tolist() if isinstance(group, np.ndarray) else list(group) for group in groups]
+    kinds = {type(name) for group in plain for name in group}
+    names = set().union(*plain) if kinds in ({str}, {int}) else {native(name) for group in plain for name in group}
     if len({type(name) for name in names}) > 1:
         raise InputError("class names are of mixed type (int and str); name all classes by strings, or all by integers")
     return tuple(sorted(names))

@@ -89,14 +89,16 @@ def place_classes(geometry: Arrays, means: np.ndarray, counts: np.ndarray) -> di
     spread, rest = geometry["spread"], float(geometry["rest"])
     variance = 1 + spread / (1 + n * spread)
     rest_variance = 1 + rest / (1 + n * rest)
-    mean = along * (n * spread / (1 + n * spread))
-    remainder = (whitened - along @ geometry["axes"]) * (n * rest / (1 + n * rest))
+    mean, rest_share = along * (n * spread / (1 + n * spread)), n * rest / (1 + n * rest)
     others = whitened.shape[1] - len(spread)
-    constant = (mean**2 / variance).sum(axis=1) + (remainder**2).sum(axis=1) / rest_variance[:, 0]
+    # The axes are orthonormal, so that what lies off them need not be written out: they are large, and read once less.
+    off_axes = np.maximum(np.vecdot(whitened, whitened) - np.vecdot(along, along), 0.0)
+    constant = (mean**2 / variance).sum(axis=1) + off_axes * (rest_share**2 / rest_variance)[:, 0]
     constant += np.log(variance).sum(axis=1) + others * np.log(rest_variance[:, 0])
+    pull = rest_share / rest_variance
     return {
         # All that is linear in the whitened image, in one row.
-        "direction": (mean / variance) @ geometry["axes"] + remainder / rest_variance,
+        "direction": (mean / variance - pull * along) @ geometry["axes"] + pull * whitened,
         "precision": 1 / variance - 1 / rest_variance,
         "rest_precision": 1 / rest_variance[:, 0],
         "constant": -constant / 2,

@@ -30,6 +30,18 @@ def euclidean_scores(features: np.ndarray, prototypes: np.ndarray, origin: np.nd
     return -squared_distances(features, prototypes, origin)
 
 
+def placed_euclidean_scores(features: np.ndarray, prototypes: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Return `euclidean_scores` of rows that lie about one origin already, the prototypes' squared lengths at hand.
+
+    An image costs one product with the prototypes, which are neither moved nor copied.
+    """
+    scores = features @ prototypes.T
+    scores *= 2
+    scores -= np.vecdot(features, features)[:, None]
+    scores -= squares
+    return np.minimum(scores, 0.0, out=scores)
+
+
 def cosine_scores(features: np.ndarray, prototypes: np.ndarray) -> np.ndarray:
     """Cosines between images and prototypes, shape (images, classes), in -1..1."""
     return unit_rows(features) @ unit_rows(prototypes).T

@@ -190,5 +190,9 @@ def test_names_are_united_and_sorted_by_their_own_order():
     assert sorted_names([10, 9], np.array([2, 9])) == (2, 9, 10)
     assert sorted_names(["10", "9"], ["B", "a"]) == ("10", "9", "B", "a")
     assert sorted_names() == ()
+    assert [type(name) for name in sorted_names(np.array(["b"]), [np.str_("a")])] == [str, str]
+    assert [type(name) for name in sorted_names(np.array([2], np.int32), [np.int64(1)])] == [int, int]
+    with pytest.raises(InputError, match="but True"):
+        sorted_names([1], [True])
     with pytest.raises(InputError, match=r"class names are of mixed type \(int and str\); name all classes by strings"):
         sorted_names([1], ["1"])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ncapps.prototypes import cosine_scores, euclidean_scores, squared_distances, unit_rows
+from ncapps.prototypes import cosine_scores, euclidean_scores, placed_euclidean_scores, squared_distances, unit_rows
 
 
 @given(seed=st.integers(0, 10**6), shift=st.sampled_from([0.0, 1.0, 1e6]))
@@ -15,6 +15,16 @@ def test_squared_distances_are_those_of_the_definition(seed, shift):
     expected = [[((row - prototype) ** 2).sum() for prototype in prototypes] for row in features]
     np.testing.assert_allclose(squared_distances(features, prototypes), expected, rtol=1e-9)
     np.testing.assert_array_equal(euclidean_scores(features, prototypes), -squared_distances(features, prototypes))
+
+
+@given(seed=st.integers(0, 10**6))
+def test_prototypes_that_stand_ready_score_alike(seed):
+    random = np.random.default_rng(seed)
+    features, prototypes = random.standard_normal((7, 5)), random.standard_normal((3, 5))
+    features[0] = prototypes[1]
+    scores = placed_euclidean_scores(features, prototypes, (prototypes**2).sum(axis=1))
+    np.testing.assert_allclose(scores, euclidean_scores(features, prototypes), rtol=1e-9, atol=1e-12)
+    assert scores.max() <= 0
 
 
 def test_distances_are_never_negative():

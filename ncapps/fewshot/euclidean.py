@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ncapps.fewshot.metric import Arrays, Knobs, Metric
-from ncapps.prototypes import euclidean_scores
+from ncapps.prototypes import placed_euclidean_scores
 from ncapps.statistics import ClassStatistics
 
 
@@ -18,11 +18,12 @@ class Euclidean(Metric):
 
     def place(self, learned: Arrays, means: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
         """Return one row a class, see `Metric.place`."""
-        return {"prototype": means}
+        prototypes = means - learned["center"]
+        return {"prototype": prototypes, "square": np.vecdot(prototypes, prototypes)}
 
     def scores(self, learned: Arrays, placed: Arrays, X: np.ndarray) -> np.ndarray:
         """Return the likeness to each class, see `Metric.scores`."""
-        return euclidean_scores(X, placed["prototype"], learned["center"])
+        return placed_euclidean_scores(X - learned["center"], placed["prototype"], placed["square"])
 
     def spread_temperature(self, statistics: ClassStatistics) -> float:
         """Return 2 v: for round classes of variance v in each direction the posterior is softmax(score / 2 v)."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from ncapps.covariance import oas_amount
 from ncapps.fewshot.metric import Arrays, Knobs, Metric
-from ncapps.prototypes import squared_distances
+from ncapps.prototypes import placed_euclidean_scores
 from ncapps.statistics import ClassStatistics
 
 
@@ -44,13 +44,15 @@ class Mahalanobis(Metric):
 
     def place(self, learned: Arrays, means: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
         """Return one row a class, see `Metric.place`."""
-        return {"prototype": _whiten(learned, means), "room": 1 / np.asarray(counts, dtype=np.float64)}
+        prototypes = _whiten(learned, means)
+        room = 1 / np.asarray(counts, dtype=np.float64)
+        return {"prototype": prototypes, "square": np.vecdot(prototypes, prototypes), "room": room}
 
     def scores(self, learned: Arrays, placed: Arrays, X: np.ndarray) -> np.ndarray:
         """Return the likeness to each class, see `Metric.scores`."""
-        # Whitened features are about the centre already.
-        origin = np.zeros(X.shape[1])
-        return placed["room"] - squared_distances(_whiten(learned, X), placed["prototype"], origin)
+        scores = placed_euclidean_scores(_whiten(learned, X), placed["prototype"], placed["square"])
+        scores += placed["room"]
+        return scores
 
     def spread_temperature(self, statistics: ClassStatistics) -> float:
         """Return 2 / width: -||x - mu||^2 / 2 is a white Gaussian's log-density, and its images lie sqrt(width) off."""
