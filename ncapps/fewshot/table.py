@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ncapps.arrays import Label, sorted_names
+from ncapps.arrays import Label
 from ncapps.fewshot.metric import Arrays, Metric
 from ncapps.statistics import ClassStatistics
 
@@ -72,11 +72,12 @@ class Table:
         alone: Arrays | None = None,
     ) -> Table:
         """Build the table; `alone` spares placing the fitted classes again where they are as before."""
-        names = sorted_names(statistics.classes, added)
         late = sorted(added)
-        column = {name: place for place, name in enumerate((*statistics.classes, *late))}
-        order = np.array([column[name] for name in names])
-        counts = np.array([*statistics.counts, *(len(added[name].rows) for name in late)])
+        columns = (*statistics.classes, *late)
+        # Two sorted runs: one merge, not a sort of them all.
+        order = np.array(sorted(range(len(columns)), key=columns.__getitem__))
+        names = np.asarray([columns[column] for column in order])
+        counts = np.concatenate([statistics.counts, [len(added[name].rows) for name in late]]).astype(np.int64)
         if alone is None:
             alone = metric.place(learned, statistics.means, statistics.counts)
         # In name order, so that the order of adding leaves no trace in the last bits.
@@ -85,7 +86,7 @@ class Table:
             key: np.concatenate([part[key] for part in parts]) if parts else rows[:0] for key, rows in alone.items()
         }
         fitted, beside = metric.combine(learned, alone, stacked)
-        return cls(names=np.asarray(names), counts=counts[order], order=order, fitted=fitted, added=beside, alone=alone)
+        return cls(names=names, counts=counts[order], order=order, fitted=fitted, added=beside, alone=alone)
 
     def scores(self, metric: Metric, learned: Arrays, prepared: np.ndarray) -> np.ndarray:
         """Return the likeness of prepared features to each class, in the order of `names`."""
