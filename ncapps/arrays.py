@@ -147,7 +147,7 @@ def as_labels(labels: Any, rows: int | None = None) -> np.ndarray:
 
 def _label_array(labels: Any) -> np.ndarray:
     if labels is None or isinstance(labels, (str, bytes, int, float)):
-        raise InputError(f"labels must be a list, one label an image, but {labels!r} came")
+        raise InputError(f"labels must be a list, one label an image, but {labels!r} came (y should be a 1d array)")
     if hasattr(labels, "__array__"):
         array = to_numpy(labels)
         if array.dtype != object:

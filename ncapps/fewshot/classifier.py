@@ -123,7 +123,7 @@ class PrototypeClassifier(LifeCycle, ClassifierMixin, BaseEstimator):
         Unlike `add_class` this moves the geometry of the fitted classes; knobs and temperature stay until the next
         `fit`. `classes` is there for scikit-learn's sake: names may come in any call, so it is not needed.
         """
-        X = as_features(X, getattr(self, "n_features_in_", None), "this classifier")
+        X = as_features(X, getattr(self, "n_features_in_", None), type(self).__name__)
         y = as_labels(y, len(X))
         if not hasattr(self, "statistics_"):
             return self.fit(X, y)
@@ -151,7 +151,7 @@ class PrototypeClassifier(LifeCycle, ClassifierMixin, BaseEstimator):
             If there is no image, or one of a class that is not known.
         """
         check_is_fitted(self)
-        X = as_features(X, self.n_features_in_, "this classifier", min_rows=1)
+        X = as_features(X, self.n_features_in_, type(self).__name__, min_rows=1)
         y = as_labels(y, len(X))
         strange = sorted(set(sorted_names(self.classes_, y)) - set(self.classes_.tolist()))
         if strange:
@@ -234,7 +234,7 @@ class PrototypeClassifier(LifeCycle, ClassifierMixin, BaseEstimator):
         return state.unpack(cls, arrays, header)
 
     def _features(self, X: Any) -> np.ndarray:
-        return as_features(X, self.n_features_in_, "this classifier")
+        return as_features(X, self.n_features_in_, type(self).__name__)
 
     def _checked(self) -> Metric:
         """Return the metric, or say which parameter is not what it has to be."""

@@ -42,7 +42,7 @@ class LifeCycle(ABC):
             If the name is taken or of another type than the others, or there is no image.
         """
         check_is_fitted(self)
-        X = as_features(X, self.n_features_in_, "this classifier")
+        X = as_features(X, self.n_features_in_, type(self).__name__)
         name = native(name)
         if not len(X):
             raise InputError(f"class {name!r} came without an image; one or more are needed")

@@ -153,7 +153,7 @@ def test_errors_name_the_cause():
         classifier.add_class(8, X[:5])
     with pytest.raises(InputError, match="is not known; the classes are"):
         classifier.remove_class("kiwi")
-    with pytest.raises(InputError, match="X has 5 features, but this classifier is expecting 6"):
+    with pytest.raises(InputError, match="X has 5 features, but PrototypeClassifier is expecting 6"):
         classifier.predict(X[:, :5])
     with pytest.raises(InputError, match="NaN or infinity in 1 of 2 rows, the first is row 1"):
         classifier.predict(np.stack([X[0], X[0] * np.nan]))
