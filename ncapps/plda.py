@@ -72,7 +72,12 @@ def two_covariance(
 
 
 def whiten(geometry: Arrays, X: np.ndarray) -> np.ndarray:
-    """Return features about the centre in whitened coordinates, shape (images, feature width)."""
+    """Return features about the centre in whitened coordinates, shape (images, feature width).
+
+    A geometry without a centre is one of features that are whitened already.
+    """
+    if "center" not in geometry:
+        return X
     centered = X - geometry["center"]
     return (centered @ geometry["basis"] if "basis" in geometry else centered) * geometry["scale"]
 
@@ -114,7 +119,7 @@ def class_log_likelihoods(geometry: Arrays, placed: Arrays, X: np.ndarray) -> np
     along = whitened @ geometry["axes"].T
     length = np.vecdot(whitened, whitened)
     scores = whitened @ placed["direction"].T
-    scores -= 0.5 * (along**2 @ placed["precision"].T)
-    scores -= 0.5 * length[:, None] * placed["rest_precision"]
+    scores -= along**2 @ (0.5 * placed["precision"].T)
+    scores -= length[:, None] * (0.5 * placed["rest_precision"])
     scores += placed["constant"]
     return scores

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ncapps.benchmarks.cached_features import benchmark_extractor, extract_cached, open_named
 from ncapps.benchmarks.episode_evaluation import EpisodeResult, evaluate_episodes, paired_difference
 from ncapps.benchmarks.episode_methods import EPISODE_METHODS, SEES_THE_BATCH, Base
 from ncapps.benchmarks.episode_settings import EpisodeBenchmarkSettings, EpisodeSet
 from ncapps.benchmarks.episodes import EpisodeSettings, draw_episodes
 from ncapps.errors import InputError
-from ncapps.features import Backbone, FeatureExtractor, Features, open_images
-from ncapps.features.checkpoint import find_checkpoint
 
 _SPEED_WIDTH, _SPEED_CLASSES, _SPEED_IMAGES = 512, 100, 100
 
@@ -90,12 +85,13 @@ def measure_speed(episodes: int, seed: int = 0) -> dict[str, Any]:
 
 
 def _run_set(one: EpisodeSet, settings: EpisodeBenchmarkSettings, say: Callable[[str], object]) -> dict[str, Any]:
-    extractor = _extractor(one, settings)
-    features, fingerprint = _extract(extractor, one.images, settings)
+    extractor = benchmark_extractor(one.network, settings.data)
+    features, fingerprint = extract_cached(extractor, open_named(settings.data, one.images), settings.cache)
     base_prints = {}
     labels = np.asarray(features.labels)
     if one.base:
-        base_features, base_prints["base_images"] = _extract(extractor, one.base, settings)
+        source = open_named(settings.data, one.base)
+        base_features, base_prints["base_images"] = extract_cached(extractor, source, settings.cache)
         base, kept = Base(base_features.values, base_features.labels), np.ones(len(labels), dtype=bool)
     else:
         known = np.isin(labels, split_classes(labels, one.base_share, settings.seed)[0])
@@ -140,21 +136,3 @@ def _row(name: str, result: EpisodeResult, reference: EpisodeResult, draw: Episo
         "seconds": result.seconds,
         "processor_milliseconds_an_episode": 1000 * result.processor_seconds / draw.episodes,
     }
-
-
-def _extractor(one: EpisodeSet, settings: EpisodeBenchmarkSettings) -> FeatureExtractor:
-    spec = one.network
-    if spec.checkpoint is not None:
-        spec = replace(spec, checkpoint=str(find_checkpoint(Path(settings.data) / spec.checkpoint, spec.name)))
-    # Compiled code rounds otherwise, and only long jobs are compiled: features shall not depend on that.
-    return FeatureExtractor(Backbone(spec), precision="float32", compile=False, progress=False)
-
-
-def _extract(extractor: FeatureExtractor, images: str, settings: EpisodeBenchmarkSettings) -> tuple[Features, str]:
-    source = open_images(Path(settings.data) / images)
-    if source.labels is None:
-        raise InputError(f"{images} has no class names; expected one sub-folder a class")
-    identity = extractor.identity(source)
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    store = Path(settings.cache) / f"{extractor.backbone.tag}-{digest[:16]}"
-    return extractor.extract(source, store=store), identity["images"]

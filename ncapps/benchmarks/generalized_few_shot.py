@@ -105,16 +105,23 @@ def draw_few_shot(
     )
 
 
-def run_few_shot(
-    classifier: PrototypeClassifier, features: np.ndarray, labels: np.ndarray, draw: FewShotDraw, shots: int
-) -> FewShotResult:
-    """Add the new classes to a fitted classifier from `shots` images each, name what is asked, and take them out."""
+def name_asked(
+    classifier: PrototypeClassifier, features: np.ndarray, draw: FewShotDraw, shots: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add the new classes to a fitted classifier from `shots` images each, name what is asked, and take them out.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        The class named for each image that is asked about, and the probability given to it.
+    """
     for name, rows in draw.shots.items():
         classifier.add_class(name, features[rows[:shots]])
-    named = classifier.predict(features[draw.asked])
+    probabilities = classifier.predict_proba(features[draw.asked])
+    named = classifier.classes_[probabilities.argmax(axis=1)]
     for name in draw.shots:
         classifier.remove_class(name)
-    return accuracies(named, labels[draw.asked], draw.base)
+    return named, probabilities.max(axis=1)
 
 
 def accuracies(named: np.ndarray, true: np.ndarray, base: tuple) -> FewShotResult:

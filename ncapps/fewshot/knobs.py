@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,10 +97,13 @@ def _outcome(metric: Metric, one: Rehearsal, learned: Arrays, turned: tuple[np.n
     if metric.offset:
         learned = {**learned, "offset_1": np.zeros(()), "offset_5": np.zeros(())}
     fitted = metric.place(learned, means, one.statistics.counts)
+    counts = np.repeat(SHOTS, [len(flat) for flat in shot_means])
+    added = metric.place_added(learned, np.concatenate(shot_means), counts)
     hidden = one.shot_means[0].shape[1]
+    drawn = _scores_of_draws(metric, learned, fitted, added, hidden, images)
     curves, units, scores = [], [], np.empty(0)
-    for count, flat in zip(SHOTS, shot_means, strict=True):
-        old, new = _scores_of_draws(metric, learned, fitted, flat, count, hidden, images)
+    for count in SHOTS:
+        old, new = drawn(counts == count)
         lead = _Lead.of(old, new, one.codes)
         unit = float(lead.value.std(axis=1).mean())
         offsets = _OFFSETS * unit if metric.offset else np.zeros(1)
@@ -111,22 +114,28 @@ def _outcome(metric: Metric, one: Rehearsal, learned: Arrays, turned: tuple[np.n
 
 
 def _scores_of_draws(
-    metric: Metric, learned: Arrays, fitted: Arrays, flat: np.ndarray, count: int, hidden: int, images: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores of visible and of hidden classes, each of shape (draws, images, classes).
+    metric: Metric, learned: Arrays, fitted: Arrays, added: Arrays, hidden: int, images: np.ndarray
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return what gives, for some rows of `added`, scores of visible and hidden classes: (draws, images, classes) each.
 
-    `flat` has the means of the hidden classes' shots, draw after draw.
+    `added` has the rows of the hidden classes, draw after draw.
     """
-    added = metric.place_added(learned, flat, np.full(len(flat), count))
-    if type(metric).combine is Metric.combine:
-        old = metric.scores(learned, fitted, images)[None]
-        new = metric.scores(learned, added, images)
-        return old, new.reshape(len(images), -1, hidden).transpose(1, 0, 2)
-    both = []
-    for start in range(0, len(flat), hidden):
-        drawn = {key: value[start : start + hidden] for key, value in added.items()}
-        both.append([metric.scores(learned, part, images) for part in metric.combine(learned, fitted, drawn)])
-    return np.stack([old for old, _ in both]), np.stack([new for _, new in both])
+
+    def beside(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        both = []
+        for start in np.flatnonzero(rows)[::hidden]:
+            drawn = {key: value[start : start + hidden] for key, value in added.items()}
+            both.append([metric.scores(learned, part, images) for part in metric.combine(learned, fitted, drawn)])
+        return np.stack([old for old, _ in both]), np.stack([new for _, new in both])
+
+    if type(metric).combine is not Metric.combine:
+        return beside
+    # Where no row moves another, one product does for all.
+    placed = {key: np.concatenate([fitted[key], added[key]]) for key in fitted}
+    scores = metric.scores(learned, placed, images)
+    visible = scores.shape[1] - len(next(iter(added.values())))
+    old, new = scores[:, :visible], scores[:, visible:]
+    return lambda rows: (old[None], new[:, rows].reshape(len(images), -1, hidden).transpose(1, 0, 2))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

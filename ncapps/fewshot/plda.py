@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ncapps.fewshot.metric import Arrays, Knobs, Metric, added_offset, as_arrays
-from ncapps.plda import class_log_likelihoods, place_classes, two_covariance, within_eigen
+from ncapps.plda import class_log_likelihoods, place_classes, two_covariance, whiten, within_eigen
 from ncapps.prototypes import unit_rows
 from ncapps.statistics import ClassStatistics
 
@@ -51,9 +51,12 @@ class Plda(Metric):
         values, basis = within_eigen(_within(statistics))
         turned = tuple(part @ basis for part in (statistics.means, *rows))
         for within in self.knobs["within_shrinkage"]:
+            whitened = None
             for between in self.knobs["between_shrinkage"]:
                 knobs = {"within_shrinkage": within, "between_shrinkage": between}
-                yield knobs, self._geometry(statistics, values, None, turned[0], knobs), turned
+                learned = self._geometry(statistics, values, None, turned[0], knobs)
+                whitened = whitened or tuple(whiten(learned, part) for part in turned)
+                yield knobs, {key: learned[key] for key in learned if key not in ("center", "scale")}, whitened
 
     def place(self, learned: Arrays, means: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
         """Return one row a class, see `Metric.place`."""
