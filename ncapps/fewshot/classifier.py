@@ -264,7 +264,7 @@ class PrototypeClassifier(LifeCycle, ClassifierMixin, BaseEstimator):
         if self.temperature != "auto":
             self.temperature_ = float(self.temperature)
         elif choice is not None:
-            self.temperature_ = fit_temperature(choice.scores, choice.codes)
+            self.temperature_ = fit_temperature(choice.scores, choice.codes, choice.weights)
         else:
             self.temperature_ = metric.spread_temperature(statistics)
         self._renew({}, fitted_moved=True)

@@ -29,12 +29,15 @@ class Choice:
         For each round, at the most shots: shape (images, classes), of visible and hidden images.
     codes : tuple of numpy.ndarray
         The column of each image's own class.
+    weights : tuple of numpy.ndarray
+        What each image counts: those of visible and those of hidden classes one half each, however many they are.
     """
 
     knobs: Knobs
     harmonic_mean: float
     scores: tuple[np.ndarray, ...]
     codes: tuple[np.ndarray, ...]
+    weights: tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -89,7 +92,9 @@ def choose_knobs(metric: Metric, rounds: Iterable[Rehearsal], given: Knobs | Non
     if metric.offset:
         for part in scores:
             part[:, visible:] += offsets[-1]
-    return Choice(knobs=knobs, harmonic_mean=mean, scores=tuple(scores), codes=tuple(codes))
+    late = [one >= visible for one in codes]
+    weights = tuple(np.where(hidden, 0.5 / hidden.sum(), 0.5 / (~hidden).sum()) for hidden in late)
+    return Choice(knobs=knobs, harmonic_mean=mean, scores=tuple(scores), codes=tuple(codes), weights=weights)
 
 
 def _outcome(metric: Metric, one: Rehearsal, learned: Arrays, turned: tuple[np.ndarray, ...]) -> _Outcome:

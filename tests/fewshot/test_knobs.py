@@ -39,7 +39,7 @@ def test_knobs_never_see_the_classes_that_are_added_later():
 def test_given_knobs_are_kept_and_strange_ones_refused():
     X, y = world()
     classifier = PrototypeClassifier(knobs={"within_shrinkage": 0.25}).fit(X, y)
-    assert classifier.knobs_ == {"within_shrinkage": 0.25, "between_shrinkage": 0.7}
+    assert classifier.knobs_ == {"within_shrinkage": 0.25, "between_shrinkage": 0.9}
     with pytest.raises(InputError, match="'plda' has no knob 'alpha'; its knobs: within_shrinkage, between_shrinkage"):
         PrototypeClassifier(knobs={"alpha": 1.0}).fit(X, y)
     with pytest.raises(InputError, match="'cosine' has no knob 'alpha'; its knobs: none"):

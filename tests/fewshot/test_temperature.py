@@ -40,3 +40,13 @@ def test_scaled_scores_scale_the_temperature():
 
 def test_scores_without_any_spread_give_a_number():
     assert fit_temperature([np.zeros((4, 2))], [np.array([0, 1, 0, 1])]) > 0
+
+
+def test_weights_are_as_good_as_copies():
+    random = np.random.default_rng(0)
+    scores, codes = random.normal(size=(30, 4)), random.integers(0, 4, 30)
+    scores[np.arange(30), codes] += random.normal(1, 1, 30)
+    copies = np.where(codes == 0, 3, 1)
+    repeated = fit_temperature([np.repeat(scores, copies, axis=0)], [np.repeat(codes, copies)])
+    assert fit_temperature([scores], [codes], [copies]) == pytest.approx(repeated, rel=1e-4)
+    assert fit_temperature([scores], [codes]) != pytest.approx(repeated, rel=1e-3)
