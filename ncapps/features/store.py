@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ncapps import persist
-from ncapps.arrays import native
+from ncapps.arrays import Label, native, sorted_names
 from ncapps.errors import InputError
 from ncapps.features.records import Features, Skipped
 from ncapps.features.source import ImageSource
@@ -169,6 +169,33 @@ class FeatureStore:
         """Return all features as one table; see `shards` for what is larger than memory."""
         return join(list(self.shards(worker, of_workers)))
 
+    def erase_class(self, name: Label) -> int:
+        """Erase a class's rows from every shard that is there, and return how many went.
+
+        Each shard appears whole in its new form: killed at any time and run again, the rest goes. The images stand in
+        the ledger as erased, so that no extraction brings them back. No other process may fill the store meanwhile.
+
+        Raises
+        ------
+        InputError
+            If there is no store, its images have no labels or labels of another type, or a shard is damaged.
+        """
+        name, erased = native(name), 0
+        for shard in self.share():
+            if not self._path(shard).is_file():
+                continue
+            features = self._load(shard)
+            if features.labels is None:
+                raise InputError(f"the images in {self.folder} have no class names, so {name!r} can't be erased there")
+            sorted_names(features.labels, [name])
+            going = features.labels == name
+            if going.any():
+                self.write(shard, _without(features, going, f"erased with class {name!r}"))
+                erased += int(going.sum())
+        for leftover in self.folder.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+        return erased
+
     def _load(self, shard: int) -> Features:
         path = self._path(shard)
         arrays, header = persist.load(path, _KIND, _VERSION)
@@ -207,6 +234,19 @@ def join(parts: list[Features]) -> Features:
         logits=None if first.logits is None else np.concatenate([p.logits for p in filled if p.logits is not None]),
         labels=None if first.labels is None else np.concatenate([p.labels for p in filled if p.labels is not None]),
         skipped=tuple(skip for part in parts for skip in part.skipped),
+    )
+
+
+def _without(features: Features, going: np.ndarray, reason: str) -> Features:
+    keys = {key for key, gone in zip(features.keys, going, strict=True) if gone}
+    # Killed between the ledger and the shard, an earlier run has told of them already.
+    ledger = [skip for skip in features.skipped if skip.key not in keys]
+    return Features(
+        values=features.values[~going],
+        keys=tuple(key for key in features.keys if key not in keys),
+        logits=None if features.logits is None else features.logits[~going],
+        labels=None if features.labels is None else features.labels[~going],
+        skipped=(*ledger, *(Skipped(key=key, reason=reason) for key in features.keys if key in keys)),
     )
 
 
