@@ -18,7 +18,7 @@ class AuditEntry:
     Parameters
     ----------
     action : str
-        "fit", "partial_fit", "add", "remove", "rename" or "merge".
+        "fit", "partial_fit", "add", "remove", "erase", "rename" or "merge".
     classes : tuple of str or of int
         The classes it was done to; for "rename" and "merge" the new name comes last.
     when : str
@@ -60,7 +60,8 @@ class Remainder:
     exact : bool
         Whether the classifier is bit for bit what it would be had the class never been there.
     images : int
-        How many of its images went into what stays frozen: geometry, knobs and temperature; 0 where `exact`.
+        How many of its fitted images went into what stays frozen; 0 for an added class. Images that calibrated came
+        without names, and are not counted.
     where : tuple of str
         The frozen parts that saw them.
     """

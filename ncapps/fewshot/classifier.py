@@ -12,10 +12,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ncapps import persist
-from ncapps.arrays import Label, as_features, as_labels, like, sorted_names, unknown_class
+from ncapps.arrays import Label, as_features, as_labels, like, sorted_names
 from ncapps.errors import InputError
 from ncapps.fewshot import state
 from ncapps.fewshot.audit import AuditEntry
+from ncapps.fewshot.batch import Batch
+from ncapps.fewshot.calibration import Calibrated, Calibration
 from ncapps.fewshot.hidden_classes import rehearse
 from ncapps.fewshot.knobs import Choice, choose_knobs
 from ncapps.fewshot.life_cycle import LifeCycle
@@ -27,7 +29,7 @@ from ncapps.fewshot.temperature import fit_temperature
 from ncapps.statistics import ClassStatistics
 
 
-class PrototypeClassifier(LifeCycle, ClassifierMixin, BaseEstimator):
+class PrototypeClassifier(LifeCycle, Calibration, Batch, ClassifierMixin, BaseEstimator):
     """Names the class that an image is most like, each class known by the mean of its images' features.
 
     What `fit` saw is frozen: `add_class` moves neither the geometry nor the temperature, and `remove_class` of an added
@@ -60,6 +62,8 @@ class PrototypeClassifier(LifeCycle, ClassifierMixin, BaseEstimator):
         The knobs in use.
     temperature_ : float
         The temperature in use.
+    calibrated_ : Calibrated
+        What held-out images left behind.
     audit_ : tuple of AuditEntry
         What was done, oldest first.
 
@@ -139,24 +143,8 @@ class PrototypeClassifier(LifeCycle, ClassifierMixin, BaseEstimator):
             self.learned_ = metric.learn(self.statistics_, self.knobs_)
         added = {name: AddedClass.of(metric, self.frame_, self.learned_, part) for name, part in rows.items()}
         self._renew(added, fitted_moved=True)
+        self.calibrated_ = self.calibrated_.without_threshold()
         self.audit_ = (*self.audit_, AuditEntry.now("partial_fit", sorted_names(np.unique(y)), len(X), X))
-        return self
-
-    def calibrate_temperature(self, X: Any, y: Any) -> PrototypeClassifier:
-        """Fit the temperature to held-out known images: on images that the network was trained on it would be too low.
-
-        Raises
-        ------
-        InputError
-            If there is no image, or one of a class that is not known.
-        """
-        check_is_fitted(self)
-        X = as_features(X, self.n_features_in_, type(self).__name__, min_rows=1)
-        y = as_labels(y, len(X))
-        strange = sorted(set(sorted_names(self.classes_, y)) - set(self.classes_.tolist()))
-        if strange:
-            raise unknown_class(strange[0], self.classes_)
-        self.temperature_ = fit_temperature([self._scores(X, self.table_)], [np.searchsorted(self.classes_, y)])
         return self
 
     @property
@@ -180,12 +168,27 @@ class PrototypeClassifier(LifeCycle, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return like(self._scores(self._features(X), self.table_), X)
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Name the most likely class of each image, shape (images,)."""
+    def predict(self, X: Any, *, reject_rate: float | None = None, unknown: Label | None = None) -> np.ndarray:
+        """Name the most likely class of each image, shape (images,).
+
+        Parameters
+        ----------
+        reject_rate : float, optional
+            The share of known images that may be called unknown, between 0 and 1; left out, every image gets a name.
+            It holds against the images that `calibrate` was given.
+        unknown : str or int, optional
+            The mark of an image that fits no class: "unknown" where classes are strings, -1 where they are integers.
+
+        Raises
+        ------
+        InputError
+            If a rate is given before `calibrate`, or one that so few images can't hold, or the mark names a class.
+        """
         check_is_fitted(self)
         table = self.table_
         scores = self._scores(self._features(X), table)
-        return table.names[(scores + self._prior(table)).argmax(axis=1)]
+        answer = table.names[(scores + self._prior(table)).argmax(axis=1)]
+        return answer if reject_rate is None else self._refuse(answer, scores, reject_rate, unknown)
 
     def predict_proba(self, X: Any, *, unknown: bool = False) -> np.ndarray:
         """Return class probabilities, shape (images, classes): softmax(scores / temperature + log prior).
@@ -221,7 +224,7 @@ class PrototypeClassifier(LifeCycle, ClassifierMixin, BaseEstimator):
     @classmethod
     def load(cls, path: str | Path) -> PrototypeClassifier:
         """Read what `save` wrote; raises InputError if the file is missing, damaged or of another kind."""
-        return cls.restore(*persist.load(path, state.KIND, state.VERSION, oldest=state.VERSION))
+        return cls.restore(*persist.load(path, state.KIND, state.VERSION, oldest=state.OLDEST))
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return the arrays and the JSON-able header that `restore` builds the classifier from."""
@@ -267,6 +270,7 @@ class PrototypeClassifier(LifeCycle, ClassifierMixin, BaseEstimator):
             self.temperature_ = fit_temperature(choice.scores, choice.codes, choice.weights)
         else:
             self.temperature_ = metric.spread_temperature(statistics)
+        self.calibrated_ = Calibrated()
         self._renew({}, fitted_moved=True)
 
     def _renew(self, added: dict[Label, AddedClass], fitted_moved: bool = False) -> None:

@@ -17,6 +17,8 @@ from ncapps.fewshot.table import AddedClass
 from ncapps.statistics import ClassStatistics
 
 if TYPE_CHECKING:
+    from ncapps.features import FeatureStore
+    from ncapps.fewshot.calibration import Calibrated
     from ncapps.fewshot.metric import Arrays
     from ncapps.fewshot.table import Table
 
@@ -31,6 +33,7 @@ class LifeCycle(ABC):
     frame_: Arrays
     learned_: Arrays
     table_: Table
+    calibrated_: Calibrated
     audit_: tuple[AuditEntry, ...]
 
     def add_class(self, name: Label, X: Any) -> Self:
@@ -54,10 +57,16 @@ class LifeCycle(ABC):
         self._note("add", (name,), len(rows), rows)
         return self
 
-    def remove_class(self, name: Label) -> Self:
+    def remove_class(self, name: Label, *, store: FeatureStore | None = None) -> Self:
         """Remove a class: an added one as if it had never been there; of a fitted one count and mean go.
 
-        `remainder` tells beforehand what stays of a fitted one.
+        `remainder` tells beforehand what stays of it here.
+
+        Parameters
+        ----------
+        store : FeatureStore, optional
+            Features on disk that the class's rows are to be erased from too; how many went stands in the audit trail,
+            as "erase".
 
         Raises
         ------
@@ -68,6 +77,7 @@ class LifeCycle(ABC):
         if len(self.table_.names) == 1:
             raise InputError(f"class {name!r} is the last one; a classifier without a class can't answer")
         images = self._images(name)
+        erased = None if store is None else store.erase_class(name)
         if name in self.added_classes_:
             gone = self.added_classes_[name].rows
             self._renew({key: one for key, one in self.added_classes_.items() if key != name})
@@ -76,15 +86,18 @@ class LifeCycle(ABC):
             self.statistics_ = self.statistics_.forget(name)
             self._renew(self.added_classes_, fitted_moved=True)
             self._note("remove", (name,), images)
+        if erased is not None:
+            self._note("erase", (name,), erased)
         return self
 
     def remainder(self, name: Label) -> Remainder:
         """Tell what `remove_class` would leave of a class; raises InputError for a class that is not known."""
         name = self._known(name)
+        calibrated = self.calibrated_.parts_with(name)
         if name in self.added_classes_:
-            return Remainder(name=name, exact=True, images=0, where=())
-        where = ("within-class scatter", "geometry of the class means", "knobs", "temperature")
-        return Remainder(name=name, exact=False, images=self._images(name), where=where)
+            return Remainder(name=name, exact=not calibrated, images=0, where=calibrated)
+        where = ("within-class scatter", "geometry of the class means", "knobs", "temperature", *calibrated)
+        return Remainder(name=name, exact=False, images=self._images(name), where=tuple(dict.fromkeys(where)))
 
     def rename_class(self, old: Label, new: Label) -> Self:
         """Give a class another name; no score moves.
@@ -102,11 +115,14 @@ class LifeCycle(ABC):
         if fitted_moved:
             self.statistics_ = self.statistics_.rename(old, new)
         self._renew(added, fitted_moved)
+        self.calibrated_ = self.calibrated_.renamed(old, new)
         self._note("rename", (old, new), images)
         return self
 
     def merge_classes(self, names: Iterable[Label], into: Label) -> Self:
         """Make one class of several; images of added ones join as images, of fitted ones counts and means.
+
+        The threshold of `calibrate` is cleared.
 
         Raises
         ------
@@ -137,6 +153,9 @@ class LifeCycle(ABC):
         else:
             added[into] = AddedClass.of(metric, self.frame_, self.learned_, np.concatenate(rows))
         self._renew(added, fitted_moved=bool(early))
+        for name in chosen:
+            self.calibrated_ = self.calibrated_.renamed(name, into)
+        self.calibrated_ = self.calibrated_.without_threshold()
         self._note("merge", (*chosen, into), images)
         return self
 

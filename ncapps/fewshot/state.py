@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from ncapps.errors import InputError
 from ncapps.fewshot.audit import AuditEntry
+from ncapps.fewshot.calibration import Calibrated
 from ncapps.fewshot.metrics import metric_named
 from ncapps.fewshot.table import AddedClass
 from ncapps.statistics import ClassStatistics
@@ -18,8 +19,9 @@ from ncapps.statistics import ClassStatistics
 if TYPE_CHECKING:
     from ncapps.fewshot.classifier import PrototypeClassifier
 
-KIND, VERSION = "prototype-classifier", 2
-_GROUPS = ("statistics", "frame", "learned", "added")
+# Files of version 2 have no calibration.
+KIND, VERSION, OLDEST = "prototype-classifier", 3, 2
+_GROUPS = ("statistics", "frame", "learned", "added", "calibrated")
 
 One = TypeVar("One", bound="PrototypeClassifier")
 
@@ -33,6 +35,7 @@ def pack(classifier: PrototypeClassifier) -> tuple[dict[str, np.ndarray], dict[s
         # What was learned is frozen: after a fitted class has gone, the statistics would give another geometry.
         "learned": classifier.learned_,
         "added": {str(place): rows[name] for place, name in enumerate(sorted(rows))},
+        "calibrated": {"scores": classifier.calibrated_.scores},
     }
     header = {
         "parameters": classifier.get_params(deep=False) | {"priors": _pairs(classifier.priors)},
@@ -41,6 +44,10 @@ def pack(classifier: PrototypeClassifier) -> tuple[dict[str, np.ndarray], dict[s
         "fitted_temperature": classifier.temperature_,
         "added": sorted(rows),
         "statistics": classifier.statistics_.header(),
+        "calibrated_with": {
+            "threshold_classes": list(classifier.calibrated_.threshold_classes),
+            "temperature_classes": list(classifier.calibrated_.temperature_classes),
+        },
         "audit": [asdict(entry) for entry in classifier.audit_],
     }
     arrays = {f"{group}.{key}": np.asarray(value) for group, part in groups.items() for key, value in part.items()}
@@ -63,6 +70,8 @@ def unpack(cls: type[One], arrays: dict[str, np.ndarray], header: dict[str, Any]
         one.statistics_ = ClassStatistics.restore(groups["statistics"], header["statistics"])
         one.frame_, one.learned_ = groups["frame"], groups["learned"]
         rows = {name: groups["added"][str(place)] for place, name in enumerate(header["added"])}
+        seen = {part: tuple(names) for part, names in header.get("calibrated_with", {}).items()}
+        one.calibrated_ = replace(Calibrated(), **groups["calibrated"], **seen)
         one.audit_ = tuple(AuditEntry(**entry | {"classes": tuple(entry["classes"])}) for entry in header["audit"])
         added = {name: AddedClass.of(metric, one.frame_, one.learned_, part) for name, part in rows.items()}
         one._renew(added, fitted_moved=True)
