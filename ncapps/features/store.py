@@ -179,6 +179,18 @@ class FeatureStore:
         ------
         InputError
             If there is no store, its images have no labels or labels of another type, or a shard is damaged.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from ncapps.features import FeatureExtractor
+        >>> extractor = FeatureExtractor("cifar_resnet20", pretrained=False)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     store = FeatureStore(folder)
+        ...     images = np.zeros((3, 32, 32, 3), np.uint8)
+        ...     _ = extractor.extract(images, ["cat", "dog", "cat"], store=store)
+        ...     store.erase_class("cat"), len(store.read())
+        (2, 1)
         """
         name, erased = native(name), 0
         for shard in self.share():

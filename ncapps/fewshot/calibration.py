@@ -89,6 +89,15 @@ class Calibration(ABC):
         ------
         InputError
             If there is no image.
+
+        Examples
+        --------
+        >>> from ncapps.fewshot import PrototypeClassifier
+        >>> random = np.random.default_rng(0)
+        >>> X, y = random.standard_normal((200, 3)) + 9 * np.eye(2, 3).repeat(100, axis=0), ["a"] * 100 + ["b"] * 100
+        >>> classifier = PrototypeClassifier(metric="euclidean").fit(X[::2], y[::2]).calibrate(X[1::2])
+        >>> classifier.predict(np.array([[9.0, 0, 0], [0, 0, 30]]), reject_rate=0.05).tolist()
+        ['a', 'unknown']
         """
         check_is_fitted(self)
         X = as_features(X, self.n_features_in_, type(self).__name__, min_rows=1)

@@ -62,6 +62,8 @@ class PrototypeClassifier(LifeCycle, Calibration, Batch, ClassifierMixin, BaseEs
         The knobs in use.
     temperature_ : float
         The temperature in use.
+    rehearsed_ : Rehearsed or None
+        How known classes fared when they were hidden and added back.
     calibrated_ : Calibrated
         What held-out images left behind.
     audit_ : tuple of AuditEntry
@@ -262,6 +264,7 @@ class PrototypeClassifier(LifeCycle, Calibration, Batch, ClassifierMixin, BaseEs
     def _learn(self, statistics: ClassStatistics, frame: dict[str, np.ndarray], choice: Choice | None) -> None:
         metric, given = metric_named(self.metric), self._given(metric_named(self.metric))
         self.knobs_ = given if given is not None else dict(choice.knobs if choice else metric.defaults)
+        self.rehearsed_ = choice.rehearsed if choice else None
         self.frame_, self.statistics_ = frame, statistics
         self.learned_ = metric.learn(statistics, self.knobs_)
         if self.temperature != "auto":

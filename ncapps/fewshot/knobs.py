@@ -9,6 +9,7 @@ import numpy as np
 
 from ncapps.fewshot.hidden_classes import SHOTS, Rehearsal
 from ncapps.fewshot.metric import Arrays, Knobs, Metric
+from ncapps.fewshot.rehearsed import Rehearsed, rehearsed_of_scores
 
 # Offsets tried, in standard deviations of the lead that the best visible class has over the best hidden one.
 _OFFSETS = np.round(np.linspace(-1.5, 1.5, 31), 2)
@@ -31,6 +32,8 @@ class Choice:
         The column of each image's own class.
     weights : tuple of numpy.ndarray
         What each image counts: those of visible and those of hidden classes one half each, however many they are.
+    rehearsed : Rehearsed or None
+        How the hidden classes fared under it.
     """
 
     knobs: Knobs
@@ -38,18 +41,19 @@ class Choice:
     scores: tuple[np.ndarray, ...]
     codes: tuple[np.ndarray, ...]
     weights: tuple[np.ndarray, ...]
+    rehearsed: Rehearsed | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Outcome:
     """One setting in one round.
 
-    Harmonic means, shape (shot numbers, offsets); the offsets' unit for each shot number; one draw's scores.
+    Harmonic means, shape (shot numbers, offsets); the offsets' unit, and one draw's scores, for each shot number.
     """
 
     harmonic_means: np.ndarray
     units: np.ndarray
-    scores: np.ndarray
+    scores: tuple[np.ndarray, ...]
 
 
 def choose_knobs(metric: Metric, rounds: Iterable[Rehearsal], given: Knobs | None = None) -> Choice | None:
@@ -83,18 +87,26 @@ def choose_knobs(metric: Metric, rounds: Iterable[Rehearsal], given: Knobs | Non
     place, columns, mean = _decide(metric, steps, outcomes)
     knobs = dict(settings[place])
     chosen = [row[place] for row in outcomes]
-    scores = [outcome.scores.astype(np.float64) for outcome in chosen]
+    shots = [[outcome.scores[place].astype(np.float64) for outcome in chosen] for place in range(len(SHOTS))]
     if metric.offset and given is not None:
         offsets = np.array([given.get(f"offset_{count}", 0.0) for count in SHOTS])
     elif metric.offset:
         offsets = _OFFSETS[columns] * np.mean([outcome.units for outcome in chosen], axis=0)
         knobs |= {f"offset_{count}": float(offset) for count, offset in zip(SHOTS, offsets, strict=True)}
     if metric.offset:
-        for part in scores:
-            part[:, visible:] += offsets[-1]
+        for offset, scored in zip(offsets, shots, strict=True):
+            for part in scored:
+                part[:, visible:] += offset
     late = [one >= visible for one in codes]
     weights = tuple(np.where(hidden, 0.5 / hidden.sum(), 0.5 / (~hidden).sum()) for hidden in late)
-    return Choice(knobs=knobs, harmonic_mean=mean, scores=tuple(scores), codes=tuple(codes), weights=weights)
+    return Choice(
+        knobs=knobs,
+        harmonic_mean=mean,
+        scores=tuple(shots[-1]),
+        codes=tuple(codes),
+        weights=weights,
+        rehearsed=rehearsed_of_scores(shots, codes, visible),
+    )
 
 
 def _outcome(metric: Metric, one: Rehearsal, learned: Arrays, turned: tuple[np.ndarray, ...]) -> _Outcome:
@@ -106,7 +118,7 @@ def _outcome(metric: Metric, one: Rehearsal, learned: Arrays, turned: tuple[np.n
     added = metric.place_added(learned, np.concatenate(shot_means), counts)
     hidden = one.shot_means[0].shape[1]
     drawn = _scores_of_draws(metric, learned, fitted, added, hidden, images)
-    curves, units, scores = [], [], np.empty(0)
+    curves, units, scores = [], [], []
     for count in SHOTS:
         old, new = drawn(counts == count)
         lead = _Lead.of(old, new, one.codes)
@@ -114,8 +126,8 @@ def _outcome(metric: Metric, one: Rehearsal, learned: Arrays, turned: tuple[np.n
         offsets = _OFFSETS * unit if metric.offset else np.zeros(1)
         curves.append(lead.harmonic_means(offsets))
         units.append(unit)
-        scores = np.hstack([old[0], new[0]])
-    return _Outcome(harmonic_means=np.array(curves), units=np.array(units), scores=scores.astype(np.float32))
+        scores.append(np.hstack([old[0], new[0]]).astype(np.float32))
+    return _Outcome(harmonic_means=np.array(curves), units=np.array(units), scores=tuple(scores))
 
 
 def _scores_of_draws(

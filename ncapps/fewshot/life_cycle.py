@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -12,7 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from ncapps.arrays import Label, as_features, native, sorted_names, unknown_class
 from ncapps.errors import InputError
 from ncapps.fewshot.audit import AuditEntry, Remainder
+from ncapps.fewshot.dry_run import DryRun, Trial, try_class
 from ncapps.fewshot.metrics import metric_named
+from ncapps.fewshot.priors import log_priors
 from ncapps.fewshot.table import AddedClass
 from ncapps.statistics import ClassStatistics
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from ncapps.features import FeatureStore
     from ncapps.fewshot.calibration import Calibrated
     from ncapps.fewshot.metric import Arrays
+    from ncapps.fewshot.rehearsed import Rehearsed
     from ncapps.fewshot.table import Table
 
 
@@ -27,22 +30,52 @@ class LifeCycle(ABC):
     """What a `PrototypeClassifier` can do to its classes once it is fitted."""
 
     metric: str
+    priors: Mapping[Label, float] | None
+    seed: int
+    temperature_: float
     n_features_in_: int
     statistics_: ClassStatistics
     added_classes_: dict[Label, AddedClass]
     frame_: Arrays
     learned_: Arrays
     table_: Table
+    rehearsed_: Rehearsed | None
     calibrated_: Calibrated
     audit_: tuple[AuditEntry, ...]
 
-    def add_class(self, name: Label, X: Any) -> Self:
+    @overload
+    def add_class(
+        self, name: Label, X: Any, *, dry_run: Literal[False] = False, wanted_accuracy: float = 0.9
+    ) -> Self: ...
+
+    @overload
+    def add_class(self, name: Label, X: Any, *, dry_run: Literal[True], wanted_accuracy: float = 0.9) -> DryRun: ...
+
+    def add_class(self, name: Label, X: Any, *, dry_run: bool = False, wanted_accuracy: float = 0.9) -> Self | DryRun:
         """Add a class from a few images' features, shape (images, feature width); the geometry stays as it is.
+
+        Parameters
+        ----------
+        dry_run : bool
+            Change nothing, and tell instead what adding would do: whether the images agree with one another, which
+            known classes they collide with, the accuracy to expect, and how many more images a better one takes.
+        wanted_accuracy : float
+            The accuracy that the dry run finds the number of images for, between 0 and 1.
 
         Raises
         ------
         InputError
             If the name is taken or of another type than the others, or there is no image.
+
+        Examples
+        --------
+        >>> from ncapps.fewshot import PrototypeClassifier
+        >>> random = np.random.default_rng(0)
+        >>> X = random.standard_normal((40, 3)) + 9 * np.eye(4, 3).repeat(10, axis=0)
+        >>> classifier = PrototypeClassifier(metric="euclidean").fit(X, np.repeat(list("abcd"), 10))
+        >>> told = classifier.add_class("kiwi", random.standard_normal((5, 3)) + [9, 9, 0], dry_run=True)
+        >>> told.consistent, told.expected_accuracy > 0.9, told.images_needed
+        (True, True, 0)
         """
         check_is_fitted(self)
         X = as_features(X, self.n_features_in_, type(self).__name__)
@@ -50,6 +83,8 @@ class LifeCycle(ABC):
         if not len(X):
             raise InputError(f"class {name!r} came without an image; one or more are needed")
         self._free(name, "use partial_fit for more images of it, or another name")
+        if dry_run:
+            return self._dry_run(name, X, wanted_accuracy)
         # The caller's array may change later.
         rows = X.copy()
         added = AddedClass.of(metric_named(self.metric), self.frame_, self.learned_, rows)
@@ -158,6 +193,25 @@ class LifeCycle(ABC):
         self.calibrated_ = self.calibrated_.without_threshold()
         self._note("merge", (*chosen, into), images)
         return self
+
+    def _dry_run(self, name: Label, X: np.ndarray, wanted: float) -> DryRun:
+        if not 0 < wanted < 1:
+            raise InputError(f"the wanted accuracy lies between 0 and 1, but {wanted} came; write 0.9 for 90 %")
+        table = self.table_
+        priors = {native(key): weight for key, weight in (self.priors or {}).items()}
+        known = {key: weight for key, weight in priors.items() if key != name}
+        trial = Trial(
+            metric=metric_named(self.metric),
+            frame=self.frame_,
+            learned=self.learned_,
+            statistics=self.statistics_,
+            table=table,
+            added=self.added_classes_,
+            prior=self.temperature_ * log_priors(known, table.names),
+            new_prior=self.temperature_ * float(np.log(priors.get(name, 1.0))),
+            seed=self.seed,
+        )
+        return try_class(trial, self.rehearsed_, name, X, wanted)
 
     @abstractmethod
     def _renew(self, added: dict[Label, AddedClass], fitted_moved: bool = False) -> None:

@@ -13,13 +13,14 @@ from ncapps.errors import InputError
 from ncapps.fewshot.audit import AuditEntry
 from ncapps.fewshot.calibration import Calibrated
 from ncapps.fewshot.metrics import metric_named
+from ncapps.fewshot.rehearsed import Rehearsed
 from ncapps.fewshot.table import AddedClass
 from ncapps.statistics import ClassStatistics
 
 if TYPE_CHECKING:
     from ncapps.fewshot.classifier import PrototypeClassifier
 
-# Files of version 2 have no calibration.
+# Files of version 2 have no calibration and no rehearsal.
 KIND, VERSION, OLDEST = "prototype-classifier", 3, 2
 _GROUPS = ("statistics", "frame", "learned", "added", "calibrated")
 
@@ -44,6 +45,7 @@ def pack(classifier: PrototypeClassifier) -> tuple[dict[str, np.ndarray], dict[s
         "fitted_temperature": classifier.temperature_,
         "added": sorted(rows),
         "statistics": classifier.statistics_.header(),
+        "rehearsed": None if classifier.rehearsed_ is None else asdict(classifier.rehearsed_),
         "calibrated_with": {
             "threshold_classes": list(classifier.calibrated_.threshold_classes),
             "temperature_classes": list(classifier.calibrated_.temperature_classes),
@@ -72,6 +74,8 @@ def unpack(cls: type[One], arrays: dict[str, np.ndarray], header: dict[str, Any]
         rows = {name: groups["added"][str(place)] for place, name in enumerate(header["added"])}
         seen = {part: tuple(names) for part, names in header.get("calibrated_with", {}).items()}
         one.calibrated_ = replace(Calibrated(), **groups["calibrated"], **seen)
+        told = header.get("rehearsed")
+        one.rehearsed_ = None if told is None else Rehearsed(**{key: _paired(value) for key, value in told.items()})
         one.audit_ = tuple(AuditEntry(**entry | {"classes": tuple(entry["classes"])}) for entry in header["audit"])
         added = {name: AddedClass.of(metric, one.frame_, one.learned_, part) for name, part in rows.items()}
         one._renew(added, fitted_moved=True)
@@ -88,6 +92,10 @@ def state_hash(classifier: PrototypeClassifier) -> str:
     for key in sorted(arrays):
         sha.update(f"{key}{arrays[key].shape}".encode() + np.ascontiguousarray(arrays[key]).tobytes())
     return sha.hexdigest()
+
+
+def _paired(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _pairs(priors: Any) -> list[list[Any]] | None:
