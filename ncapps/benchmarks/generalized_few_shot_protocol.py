@@ -47,7 +47,7 @@ def run_generalized_few_shot(
     found: dict[str, list[dict[str, Any]]] = {}
     data = {}
     for one in settings.sets:
-        features, labels, data[one.name] = read_set(one, settings)
+        features, labels, data[one.name] = read_set(one, settings.data, settings.cache)
         say(f"{one.name}: {len(labels)} images, {len(np.unique(labels))} classes, {features.shape[1]} columns")
         place = Path(settings.cache) / "draws" / _digest(settings, data[one.name])
         rounds: Any = Parallel(n_jobs=settings.jobs)(
@@ -64,19 +64,17 @@ def run_generalized_few_shot(
     }
 
 
-def read_set(
-    one: GeneralizedSet, settings: GeneralizedFewShotSettings
-) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+def read_set(one: GeneralizedSet, data: str, cache: str) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Return features and class names of the images that are drawn from, and where they come from."""
-    source = open_named(settings.data, one.images)
+    source = open_named(data, one.images)
     if one.trained:
         backbone = load_trained(one.trained)
         strange = np.flatnonzero(~np.isin(np.asarray(source.labels), np.asarray(backbone.classes)))
         source = source.select(strange)
         extractor = FeatureExtractor(backbone, precision="float32", compile=False, progress=False)
     else:
-        extractor = benchmark_extractor(one.network, settings.data)
-    extracted, fingerprint = extract_cached(extractor, source, settings.cache)
+        extractor = benchmark_extractor(one.network, data)
+    extracted, fingerprint = extract_cached(extractor, source, cache)
     labels = np.asarray(extracted.labels)
     kept = large_classes(labels, one.least_images)
     provenance = {

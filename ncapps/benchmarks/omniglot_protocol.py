@@ -133,7 +133,11 @@ def _official(
         errors = [one["error"] for one in found["seeds"].values()]
         found["mean_error"] = float(np.mean(errors))
         found["deviation"] = float(np.std(errors, ddof=1)) if len(errors) > 1 else None
-    return {"runs": len(runs), "metrics": metrics}
+    bare = PrototypeClassifier(metric="cosine").fit(_pixel_rows(drawings.pixels), drawings.characters)
+    wrong = one_shot_mistakes(bare, _pixel_rows(pixels), runs)
+    control = _told(ErrorRate(wrong=int(wrong.sum()), trials=len(wrong)))
+    say(f"cosine of bare pixels: {control['error']:.2%} of {control['trials']} official trials wrong")
+    return {"runs": len(runs), "metrics": metrics, "pixels": control}
 
 
 def _held_out(
@@ -171,6 +175,11 @@ def trained_extractor(settings: OmniglotSettings, drawings: Drawings, seed: int,
     checkpoint = Path(settings.folder) / f"{name}.safetensors"
     result = train(replace(settings.train, seed=seed), drawings.source(), checkpoint=checkpoint)
     return FeatureExtractor(result.backbone, precision="float32", compile=False, workers=0, progress=False)
+
+
+def _pixel_rows(pixels: np.ndarray) -> np.ndarray:
+    """Return each drawing's pixels as its features: what no network has seen shows how hard the trials are."""
+    return pixels.reshape(len(pixels), -1).astype(np.float64) / 255
 
 
 def _without(alphabets: Sequence[str]) -> str:

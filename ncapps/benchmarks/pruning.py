@@ -122,7 +122,7 @@ def reporting_positions(path: str | Path, keys: tuple[str, ...], *, for_choices:
     InputError
         If no image is left.
     """
-    order = np.argsort(np.asarray([hashlib.sha256(data).hexdigest() for data in _files(Path(path), keys)]))
+    order = np.argsort(np.asarray([hashlib.sha256(data).hexdigest() for data in file_bytes(Path(path), keys)]))
     reported = order[for_choices:][:most]
     if not len(reported):
         raise InputError(f"{len(keys)} test images came and {for_choices} are for choices: none is left to report on")
@@ -190,7 +190,8 @@ def _row(small: Compressed) -> dict[str, Any]:
     return {**{k: v for k, v in asdict(small.report).items() if k != "front"}, "macs_ratio": small.report.macs_ratio}
 
 
-def _files(path: Path, keys: tuple[str, ...]) -> Iterator[bytes]:
+def file_bytes(path: Path, keys: tuple[str, ...]) -> Iterator[bytes]:
+    """Yield the bytes of the images in a zip or folder."""
     if path.is_dir():
         yield from ((path / key).read_bytes() for key in keys)
         return
@@ -206,12 +207,21 @@ def _classes_of(source: ImageSource) -> tuple[list[str], np.ndarray]:
     return [str(name) for name in names], codes
 
 
-def _read(source: ImageSource, positions: np.ndarray, settings: PruningSettings) -> torch.Tensor:
-    """Return images as the network's input."""
-    size = (settings.image_size, settings.image_size)
-    preprocessing = Preprocessing(size=size, mean=settings.mean, std=settings.std)
+def read_images(source: ImageSource, positions: np.ndarray, preprocessing: Preprocessing) -> torch.Tensor:
+    """Return images as the network's input.
+
+    Raises
+    ------
+    InputError
+        If one cannot be read.
+    """
     read = [b.pixels for b in batches(source, positions.tolist(), preprocessing, batch_size=500, workers=0)]
     if sum(len(pixels) for pixels in read) < len(positions):
         missing = len(positions) - sum(len(pixels) for pixels in read)
         raise InputError(f"{missing} of {len(positions)} images of {source.name} cannot be read; mend or remove them")
     return preprocessing.normalise(torch.cat(read)).contiguous()
+
+
+def _read(source: ImageSource, positions: np.ndarray, settings: PruningSettings) -> torch.Tensor:
+    size = (settings.image_size, settings.image_size)
+    return read_images(source, positions, Preprocessing(size=size, mean=settings.mean, std=settings.std))

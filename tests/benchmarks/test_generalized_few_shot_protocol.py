@@ -77,7 +77,7 @@ def test_classes_that_a_trained_network_knows_are_left_out(settings, tmp_path):
     )  # fmt: skip
     train(how, tmp_path / "known.zip").save(tmp_path / "own.safetensors")
     one = replace(settings.sets[0], trained=str(tmp_path / "own.safetensors"))
-    features, labels, _ = read_set(one, settings)
+    features, labels, _ = read_set(one, settings.data, settings.cache)
     assert set(labels) == {"c", "d", "e"}
     assert features.shape == (36, 8)
     assert features.dtype == np.float64

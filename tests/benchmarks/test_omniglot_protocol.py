@@ -60,6 +60,7 @@ def report(settings, trained_on):
 
 def test_all_figures_are_there_for_each_seed_and_metric(settings, report):
     official = report["official_runs"]
+    assert official["pixels"]["trials"] == 8
     assert official["runs"] == 2
     assert set(official["metrics"]) == set(settings.metrics)
     for found in official["metrics"].values():
