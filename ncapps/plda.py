@@ -82,6 +82,11 @@ def whiten(geometry: Arrays, X: np.ndarray) -> np.ndarray:
     return (centered @ geometry["basis"] if "basis" in geometry else centered) * geometry["scale"]
 
 
+def without_whitener(geometry: Arrays) -> Arrays:
+    """Return the geometry of features that are whitened already."""
+    return {key: value for key, value in geometry.items() if key not in ("center", "basis", "scale")}
+
+
 def place_classes(geometry: Arrays, means: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
     """Return what `class_log_likelihoods` needs of classes seen in `counts` images with these means, a row each.
 
@@ -104,8 +109,8 @@ def place_classes(geometry: Arrays, means: np.ndarray, counts: np.ndarray) -> di
     return {
         # All that is linear in the whitened image, in one row.
         "direction": (mean / variance - pull * along) @ geometry["axes"] + pull * whitened,
-        "precision": 1 / variance - 1 / rest_variance,
-        "rest_precision": 1 / rest_variance[:, 0],
+        "half_precision": 0.5 / variance - 0.5 / rest_variance,
+        "half_rest_precision": 0.5 / rest_variance[:, 0],
         "constant": -constant / 2,
     }
 
@@ -119,7 +124,7 @@ def class_log_likelihoods(geometry: Arrays, placed: Arrays, X: np.ndarray) -> np
     along = whitened @ geometry["axes"].T
     length = np.vecdot(whitened, whitened)
     scores = whitened @ placed["direction"].T
-    scores -= along**2 @ (0.5 * placed["precision"].T)
-    scores -= length[:, None] * (0.5 * placed["rest_precision"])
+    scores -= along**2 @ placed["half_precision"].T
+    scores -= length[:, None] * placed["half_rest_precision"]
     scores += placed["constant"]
     return scores

@@ -8,6 +8,7 @@ import numpy as np
 
 from ncapps.covariance import oas_amount
 from ncapps.fewshot.metric import Arrays, Knobs, Metric
+from ncapps.plda import whiten, without_whitener
 from ncapps.prototypes import placed_euclidean_scores
 from ncapps.statistics import ClassStatistics
 
@@ -44,13 +45,17 @@ class Mahalanobis(Metric):
 
     def place(self, learned: Arrays, means: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
         """Return one row a class, see `Metric.place`."""
-        prototypes = _whiten(learned, means)
+        prototypes = whiten(learned, means)
         room = 1 / np.asarray(counts, dtype=np.float64)
         return {"prototype": prototypes, "square": np.vecdot(prototypes, prototypes), "room": room}
 
+    def turn(self, learned: Arrays, X: np.ndarray) -> tuple[Arrays, np.ndarray]:
+        """Whiten the features, see `Metric.turn`."""
+        return without_whitener(learned), whiten(learned, X)
+
     def scores(self, learned: Arrays, placed: Arrays, X: np.ndarray) -> np.ndarray:
         """Return the likeness to each class, see `Metric.scores`."""
-        scores = placed_euclidean_scores(_whiten(learned, X), placed["prototype"], placed["square"])
+        scores = placed_euclidean_scores(whiten(learned, X), placed["prototype"], placed["square"])
         scores += placed["room"]
         return scores
 
@@ -72,8 +77,3 @@ def _whitener(
     amount = max(amount, 1e-6)
     scale = 1 / np.sqrt((1 - amount) * values + amount * values.mean())
     return learned | {"scale": scale / np.sqrt((values * scale**2).sum())}
-
-
-def _whiten(learned: Arrays, X: np.ndarray) -> np.ndarray:
-    centered = X - learned["center"]
-    return (centered @ learned["basis"] if "basis" in learned else centered) * learned["scale"]

@@ -65,6 +65,13 @@ class Metric(ABC):
     def scores(self, learned: Arrays, placed: Arrays, X: np.ndarray) -> np.ndarray:
         """Return the likeness of prepared features to each placed class, shape (images, classes)."""
 
+    def turn(self, learned: Arrays, X: np.ndarray) -> tuple[Arrays, np.ndarray]:
+        """Return geometry and prepared features after what all classes share in `scores`, which then goes on from it.
+
+        Fitted and added classes are scored one after the other, and what is costly is done once.
+        """
+        return learned, X
+
     def combine(self, learned: Arrays, fitted: Arrays, added: Arrays) -> tuple[Arrays, Arrays]:
         """Return the rows of fitted and of added classes as they stand beside one another: unmoved, as a rule."""
         return fitted, added

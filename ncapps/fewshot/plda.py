@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ncapps.fewshot.metric import Arrays, Knobs, Metric, added_offset, as_arrays
-from ncapps.plda import class_log_likelihoods, place_classes, two_covariance, whiten, within_eigen
+from ncapps.plda import class_log_likelihoods, place_classes, two_covariance, whiten, within_eigen, without_whitener
 from ncapps.prototypes import unit_rows
 from ncapps.statistics import ClassStatistics
 
@@ -63,6 +63,10 @@ class Plda(Metric):
         placed = place_classes(learned, means, counts)
         placed["constant"] = placed["constant"] + added_offset(learned, counts)
         return placed
+
+    def turn(self, learned: Arrays, X: np.ndarray) -> tuple[Arrays, np.ndarray]:
+        """Whiten the features, see `Metric.turn`."""
+        return without_whitener(learned), whiten(learned, X)
 
     def scores(self, learned: Arrays, placed: Arrays, X: np.ndarray) -> np.ndarray:
         """Return the likeness to each class, see `Metric.scores`."""

@@ -90,7 +90,8 @@ class Table:
 
     def scores(self, metric: Metric, learned: Arrays, prepared: np.ndarray) -> np.ndarray:
         """Return the likeness of prepared features to each class, in the order of `names`."""
-        parts = [metric.scores(learned, self.fitted, prepared)]
-        if len(self.order) > parts[0].shape[1]:
-            parts.append(metric.scores(learned, self.added, prepared))
-        return np.hstack(parts)[:, self.order]
+        learned, turned = metric.turn(learned, prepared)
+        fitted = metric.scores(learned, self.fitted, turned)
+        if len(self.order) == fitted.shape[1]:
+            return fitted[:, self.order]
+        return np.hstack([fitted, metric.scores(learned, self.added, turned)])[:, self.order]

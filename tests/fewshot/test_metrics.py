@@ -179,3 +179,16 @@ def test_a_metric_without_an_unknown_class_says_so():
         metric_named("cosine").unknown({})
     with pytest.raises(InputError, match="'manhattan' is not known"):
         metric_named("manhattan")
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_what_classes_share_may_be_done_beforehand(name):
+    metric = metric_named(name)
+    X, y = world()
+    frame = metric.frame(X, 0)
+    prepared = metric.prepare(frame, X)
+    statistics = ClassStatistics.from_features(prepared, y)
+    learned = metric.learn(statistics, dict(metric.defaults))
+    placed = metric.place(learned, statistics.means, statistics.counts)
+    geometry, turned = metric.turn(learned, prepared)
+    assert np.array_equal(metric.scores(geometry, placed, turned), metric.scores(learned, placed, prepared))
