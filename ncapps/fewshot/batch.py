@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from ncapps.fewshot.table import Table
 
 
-class Batch(ABC):
+class Batch:
     """What a `PrototypeClassifier` can do with images that come together."""
 
     metric: str
@@ -28,11 +27,6 @@ class Batch(ABC):
     frame_: Arrays
     learned_: Arrays
     table_: Table
-
-    @property
-    @abstractmethod
-    def prototypes_(self) -> np.ndarray:
-        """Mean prepared feature of each class, shape (classes, prepared width), ordered as `classes_`."""
 
     def predict_batch(self, X: Any, *, transductive: str, **options: Any) -> np.ndarray:
         """Name all images of a batch from how they lie to one another too, shape (images,); nothing is kept of it.
@@ -72,9 +66,9 @@ class Batch(ABC):
         if strange:
             raise InputError(f"{transductive!r} has no option {strange[0]!r}; its options: {', '.join(own)}")
         X = as_features(X, self.n_features_in_, type(self).__name__)
-        table, prototypes = self.table_, self.prototypes_
+        table = self.table_
         queries = metric_named(self.metric).prepare(self.frame_, X)
-        assigned = method(*self._compared(queries, prototypes), table.counts, **options)
+        assigned = method(*self._compared(queries, table.prototypes), table.counts, **options)
         return table.names[assigned.argmax(axis=1)] if len(X) else table.names[:0]
 
     def _compared(self, queries: np.ndarray, prototypes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -162,8 +162,7 @@ class PrototypeClassifier(LifeCycle, Calibration, Batch, ClassifierMixin, BaseEs
     @property
     def prototypes_(self) -> np.ndarray:
         """Mean prepared feature of each class, shape (classes, prepared width), ordered as `classes_`."""
-        late = [self.added_classes_[name].mean for name in sorted(self.added_classes_)]
-        return np.concatenate([self.statistics_.means, *late])[self.table_.order]
+        return self.table_.prototypes
 
     def scores(self, X: Any) -> np.ndarray:
         """Return the likeness to each class, shape (images, classes), ordered as `classes_`; higher = more alike."""

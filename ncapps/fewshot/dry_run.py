@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from ncapps.arrays import Label, native
 from ncapps.errors import InputError
 from ncapps.fewshot.metric import Arrays, Metric
 from ncapps.fewshot.rehearsed import Rehearsed, own_and_others
-from ncapps.fewshot.table import AddedClass, Table
+from ncapps.fewshot.table import Table
 from ncapps.statistics import ClassStatistics
 
 _MOST_MORE, _COLLISIONS, _RARE = 100, 5, 0.05
@@ -91,7 +90,6 @@ class Trial:
     learned: Arrays
     statistics: ClassStatistics
     table: Table
-    added: Mapping[Label, AddedClass]
     prior: np.ndarray
     new_prior: float
     seed: int
@@ -111,8 +109,7 @@ class Trial:
     def _beside(self, mean: np.ndarray, count: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Score against known classes and a new one that moves them."""
         own = self.metric.place_added(self.learned, mean, np.array([count]))
-        late = [self.added[name].placed for name in sorted(self.added)]
-        joined = {key: np.concatenate([*(part[key] for part in late), row]) for key, row in own.items()}
+        joined = {key: np.concatenate([*(one.placed[key] for one in self.table.late), row]) for key, row in own.items()}
         both = self.metric.combine(self.learned, self.table.alone, joined)
         scores = np.hstack([self.metric.scores(self.learned, part, rows) for part in both])
         return scores[:, :-1][:, self.table.order] + self.prior, scores[:, -1:] + self.new_prior

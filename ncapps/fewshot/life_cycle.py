@@ -206,7 +206,6 @@ class LifeCycle(ABC):
             learned=self.learned_,
             statistics=self.statistics_,
             table=table,
-            added=self.added_classes_,
             prior=self.temperature_ * log_priors(known, table.names),
             new_prior=self.temperature_ * float(np.log(priors.get(name, 1.0))),
             seed=self.seed,

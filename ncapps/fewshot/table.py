@@ -53,6 +53,10 @@ class Table:
         Placed rows beside one another.
     alone : mapping of str to numpy.ndarray
         The fitted rows as they would stand without the added ones.
+    means : numpy.ndarray
+        Mean prepared features of the fitted classes, shape (fitted classes, prepared width).
+    late : tuple of AddedClass
+        The added classes, in name order.
     """
 
     names: np.ndarray
@@ -61,6 +65,13 @@ class Table:
     fitted: Arrays
     added: Arrays
     alone: Arrays
+    means: np.ndarray
+    late: tuple[AddedClass, ...]
+
+    @property
+    def prototypes(self) -> np.ndarray:
+        """Mean prepared features of all classes, shape (classes, prepared width), in the order of `names`."""
+        return np.concatenate([self.means, *(one.mean for one in self.late)])[self.order]
 
     @classmethod
     def of(
@@ -86,7 +97,16 @@ class Table:
             key: np.concatenate([part[key] for part in parts]) if parts else rows[:0] for key, rows in alone.items()
         }
         fitted, beside = metric.combine(learned, alone, stacked)
-        return cls(names=names, counts=counts[order], order=order, fitted=fitted, added=beside, alone=alone)
+        return cls(
+            names=names,
+            counts=counts[order],
+            order=order,
+            fitted=fitted,
+            added=beside,
+            alone=alone,
+            means=statistics.means,
+            late=tuple(added[name] for name in late),
+        )
 
     def scores(self, metric: Metric, learned: Arrays, prepared: np.ndarray) -> np.ndarray:
         """Return the likeness of prepared features to each class, in the order of `names`."""

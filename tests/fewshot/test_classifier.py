@@ -197,6 +197,8 @@ def test_a_reader_never_sees_half_a_class():
         while not stop.is_set():
             try:
                 failed.extend(set(classifier.predict(X[-20:]).tolist()) - {"class 3"})
+                failed.extend(set(classifier.predict_batch(X[-20:], transductive="bd_cspn").tolist()) - {"class 3"})
+                classifier.add_class("kiwi", few - 99, dry_run=True)
             except (ValueError, IndexError) as error:
                 failed.append(error)
 
