@@ -229,7 +229,8 @@ class LifeCycle(ABC):
     def _free(self, name: Label, hint: str) -> None:
         if name in self.table_.names.tolist():
             raise InputError(f"class {name!r} is there already; {hint}")
-        sorted_names(self.table_.names, [name])
+        # All are of one type, so one of them stands for it.
+        sorted_names(self.table_.names[:1], [name])
 
     def _images(self, name: Label) -> int:
         return int(self.table_.counts[self.table_.names.tolist().index(name)])
