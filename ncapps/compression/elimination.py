@@ -66,11 +66,11 @@ def eliminate(moments: WidthMoments, order: Sequence[int] | None = None, *, ridg
 
 
 def ridged(gram: torch.Tensor, ridge: float) -> torch.Tensor:
-    """Return a second moment with a ridge on all but its last row, which is the constant's."""
-    diagonal = torch.diagonal(gram)
-    amount = torch.full_like(diagonal, float(ridge * diagonal[:-1].mean().clamp_min(1e-12)))
-    amount[-1] = 1e-12
-    return gram + torch.diag(amount)
+    """Return a second moment, or several, with a ridge on all but its last row, which is the constant's."""
+    diagonal = torch.diagonal(gram, dim1=-2, dim2=-1)
+    amount = (ridge * diagonal[..., :-1].mean(dim=-1, keepdim=True).clamp_min(1e-12)).expand_as(diagonal).clone()
+    amount[..., -1] = 1e-12
+    return gram + torch.diag_embed(amount)
 
 
 class _State:

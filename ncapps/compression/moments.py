@@ -81,13 +81,13 @@ def collect_moments(
         branch = visit.branch
         sums[branch.layer].add(visit, modules[branch.layer], modules[branch.norm] if branch.norm else None)
 
-    with visiting(model, probe.branches, add) as run:
+    with visiting(model, probe.branches) as run:
         batches = calibration.batches(device)
         total = -(-len(calibration) // calibration.batch_size)
         for batch in tqdm(
             batches, total=total, desc="statistics", unit="batch", disable=None if progress else True, leave=False
         ):
-            run(batch)
+            run(batch, add)
     return [
         _finish(sums[branch.layer], modules, width, branch, calibration.labels, least)
         for width, branch in zip(probe.widths, probe.branches, strict=True)

@@ -52,8 +52,8 @@ class Probe:
         Multiply-accumulates an image, by the name of each convolution and linear layer.
     classifier : str or None
         Name of the layer that gives the network's output, if one does.
-    largest : int
-        Values of one image in the largest output of a convolution or linear layer.
+    values : dict
+        Values of one image in the output of each convolution and linear layer, by name.
     """
 
     widths: tuple[InnerWidth, ...]
@@ -62,7 +62,7 @@ class Probe:
     depthwise: tuple[tuple[str, Branch], ...]
     layer_macs: dict[str, float]
     classifier: str | None
-    largest: int
+    values: dict[str, int]
 
 
 def affine_of(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
@@ -104,7 +104,7 @@ def probe(model: nn.Module, example: torch.Tensor, widths: Sequence[InnerWidth])
         ),
         layer_macs=macs,
         classifier=classifier,
-        largest=run.largest // images,
+        values={name: count // images for name, count in run.values.items()},
     )
 
 
@@ -115,7 +115,7 @@ class _Run:
         self.calls: Counter[str] = Counter()
         self.order: list[str] = []
         self.macs: dict[str, float] = {}
-        self.largest = 0
+        self.values: dict[str, int] = {}
         self.norms: dict[str, str] = {}
         self.joined: set[str] = set()
         self.watch = ResidualWatch(lambda name, branch, shortcut: self.joined.add(name))
@@ -149,7 +149,7 @@ class _Run:
         def hook(module: Any, inputs: Any, output: torch.Tensor) -> None:
             self.calls[name] += 1
             self._last = (name, output.numel())
-            self.largest = max(self.largest, output.numel())
+            self.values[name] = max(self.values.get(name, 0), output.numel())
             self.macs[name] = self.macs.get(name, 0.0) + _layer_macs(module, output)
             if name in self._layers:
                 self.order.append(name)

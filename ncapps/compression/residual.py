@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 _ADDITIONS = {"add", "add_", "__add__", "__radd__", "__iadd__"}
 
@@ -14,8 +15,8 @@ _ADDITIONS = {"add", "add_", "__add__", "__radd__", "__iadd__"}
 class ResidualWatch(TorchFunctionMode):
     """Call back when a watched tensor is added to another one of the same shape.
 
-    Works on any network without tracing it: a branch's last tensor is recognised by its identity and by its version
-    counter, so that an activation that works in place on it ends the watch.
+    Works on any network without tracing it: a branch's last tensor is recognised by its identity. Whatever else reads
+    it first ends the watch: what a layer reads too is a stream that begins there, to which others will be added.
 
     Parameters
     ----------
@@ -26,25 +27,34 @@ class ResidualWatch(TorchFunctionMode):
     def __init__(self, on_join: Callable[[str, torch.Tensor, torch.Tensor], None]) -> None:
         super().__init__()
         self._on_join = on_join
-        self._watched: dict[int, tuple[torch.Tensor, int, str]] = {}
+        self._watched: dict[int, str] = {}
+        # Kept alive, so that an id stays its own.
+        self._alive: list[torch.Tensor] = []
 
     def watch(self, name: str, branch: torch.Tensor) -> None:
         """Wait for the addition of this tensor; it is kept alive until `forget`, so that its id stays its own."""
-        self._watched[id(branch)] = (branch, branch._version, name)
+        self._watched[id(branch)] = name
+        self._alive.append(branch)
 
     def forget(self) -> None:
         """Let go of all watched tensors: call it after each forward pass."""
         self._watched.clear()
+        self._alive.clear()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: D105
+        kwargs = kwargs or {}
         if getattr(func, "__name__", "") in _ADDITIONS and len(args) == 2 and not kwargs:
             self._look(args[0], args[1])
             self._look(args[1], args[0])
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **kwargs)
+        # Asking for a shape is no reading.
+        if self._watched and not isinstance(result, (bool, int, str, torch.Size, torch.dtype, torch.device)):
+            for value in tree_leaves((args, kwargs)):
+                self._watched.pop(id(value), None)
+        return result
 
     def _look(self, branch: Any, other: Any) -> None:
-        entry = self._watched.get(id(branch))
-        if entry is None or not isinstance(other, torch.Tensor) or other.shape != branch.shape:
-            return
-        if entry[1] == branch._version:
-            self._on_join(entry[2], branch, other)
+        name = self._watched.get(id(branch))
+        if name is not None and isinstance(other, torch.Tensor) and other.shape == branch.shape:
+            del self._watched[id(branch)]
+            self._on_join(name, branch, other)

@@ -17,20 +17,40 @@ RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 Half = tuple[torch.Tensor, torch.Tensor]
 
 
-def normal_equations(sampler: RowSampler, inputs: torch.Tensor, wanted: torch.Tensor, batch_size: int) -> Half:
-    """Return E[a aᵀ] and E[a tᵀ] of a layer's inputs a, with a constant 1 appended, and its wanted outputs t."""
-    gram: Any = 0.0
-    cross: Any = 0.0
-    seen = 0
-    wide = wide_type(wanted.device)
-    for some, goal in zip(inputs.split(batch_size), wanted.split(batch_size), strict=True):
-        columns, rows = sampler.columns(some), sampler.outputs(goal)
-        columns = torch.cat([columns, columns.new_ones(len(columns), 1)], dim=1)
-        # Products in float32, sums in float64: twice as quick, and the error is far below the ridge.
-        gram = gram + (columns.T @ columns).to(wide)
-        cross = cross + (columns.T @ rows).to(wide)
-        seen += len(columns)
-    return gram / max(seen, 1), cross / max(seen, 1)
+def normal_equations(
+    sampler: RowSampler, inputs: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor], first: Sequence[torch.Tensor]
+) -> tuple[Half, Half]:
+    """Return E[a aᵀ] and E[a tᵀ] of a layer's inputs a, with a constant 1 appended, and its wanted outputs t.
+
+    Parameters
+    ----------
+    sampler : RowSampler
+        The layer and its positions. For a depthwise convolution the moments are those of each channel, shapes
+        (channels, taps + 1, taps + 1) and (channels, taps + 1, 1).
+    inputs, wanted : sequence of Tensor
+        Batches.
+    first : sequence of Tensor
+        Of each batch, which images are of the first half.
+    """
+    sums: list[list[Any]] = [[0.0, 0.0, 0], [0.0, 0.0, 0]]
+    wide = wide_type(wanted[0].device)
+    depthwise = getattr(sampler.layer, "groups", 1) > 1
+    for some, goal, mask in zip(inputs, wanted, first, strict=True):
+        rows = sampler.outputs(goal)
+        if depthwise:
+            columns, rows = sampler.taps(some), rows.T[..., None]
+        else:
+            columns = sampler.columns(some)
+        columns = torch.cat([columns, columns.new_ones(*columns.shape[:-1], 1)], dim=-1)
+        of_first = mask.repeat_interleave(columns.shape[-2] // len(some))
+        for half, rows_of_half in zip(sums, (of_first, ~of_first), strict=True):
+            a, t = columns[..., rows_of_half, :], rows[..., rows_of_half, :]
+            # Products in float32, sums in float64: twice as quick, and the error is far below the ridge.
+            half[0] = half[0] + (a.mT @ a).to(wide)
+            half[1] = half[1] + (a.mT @ t).to(wide)
+            half[2] += a.shape[-2]
+    first_half, second_half = ((gram / max(seen, 1), cross / max(seen, 1)) for gram, cross, seen in sums)
+    return first_half, second_half
 
 
 def solve_towards(prior: torch.Tensor, halves: Sequence[Half]) -> Half:
@@ -42,7 +62,7 @@ def solve_towards(prior: torch.Tensor, halves: Sequence[Half]) -> Half:
     Parameters
     ----------
     prior : Tensor
-        The weight before, bias in the last row; shape (fan-in + 1, output channels).
+        The weight before, bias in the last row; shape (fan-in + 1, output channels), or several of them.
     halves : sequence of two pairs
         As `normal_equations` gives them.
 

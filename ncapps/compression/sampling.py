@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 POSITIONS = 64
@@ -22,7 +25,7 @@ class RowSampler:
     Attributes
     ----------
     layer : nn.Module
-        An ungrouped `nn.Conv2d` or an `nn.Linear`.
+        An ungrouped or depthwise `nn.Conv2d`, or an `nn.Linear`.
     step : int
         Every `step`-th row and column (convolution) or token (linear layer) is taken.
     """
@@ -59,23 +62,44 @@ class RowSampler:
         if not isinstance(layer, nn.Conv2d):
             return self._tokens(inputs)
         start = tuple(self.offset * s for s in layer.stride)
-        padded = F.pad(inputs, _padding(layer))[:, :, start[0] :, start[1] :]
+        padded = F.pad(inputs, _padding(layer, inputs.shape[2:]))[:, :, start[0] :, start[1] :]
         stride = tuple(self.step * s for s in layer.stride)
         patches = F.unfold(padded, layer.kernel_size, dilation=layer.dilation, stride=stride)
         return patches.transpose(1, 2).reshape(-1, patches.shape[1])
+
+    def taps(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return what each channel of a depthwise convolution does, shape (channels, rows, kernel taps)."""
+        layer: Any = self.layer
+        weight = layer.weight
+        found = []
+        for place in range(weight[0].numel()):
+            only = torch.zeros_like(weight).flatten(1)
+            only[:, place] = 1.0
+            # By the layer's own forward, since subclasses pad in their own way.
+            chosen = {"weight": only.reshape(weight.shape), "bias": torch.zeros_like(only[:, 0])}
+            found.append(self.outputs(functional_call(layer, chosen, (inputs,))))
+        return torch.stack(found, dim=2).transpose(0, 1)
 
     def _tokens(self, values: torch.Tensor) -> torch.Tensor:
         tokens = values.reshape(values.shape[0], -1, values.shape[-1])
         return tokens[:, self.offset :: self.step].reshape(-1, values.shape[-1])
 
 
-def _padding(layer: nn.Conv2d) -> tuple[int, int, int, int]:
-    if isinstance(layer.padding, str):
-        spans = [
-            d * (k - 1) if layer.padding == "same" else 0
-            for d, k in zip(layer.dilation, layer.kernel_size, strict=True)
-        ]
+def _padding(layer: nn.Conv2d, size: Sequence[int]) -> tuple[int, int, int, int]:
+    """Return what a layer pads an input of this size with: left, right, top, bottom."""
+    if isinstance(layer.padding, str) or type(layer).__name__ == "Conv2dSame":
+        spans = [_span(layer, side, axis) for axis, side in enumerate(size)]
         (top, bottom), (left, right) = ((span // 2, span - span // 2) for span in spans)
         return left, right, top, bottom
     vertical, horizontal = layer.padding[0], layer.padding[1]
-    return horizontal, horizontal, vertical, vertical
+    return int(horizontal), int(horizontal), int(vertical), int(vertical)
+
+
+def _span(layer: nn.Conv2d, side: int, axis: int) -> int:
+    reach, stride = layer.dilation[axis] * (layer.kernel_size[axis] - 1), layer.stride[axis]
+    if layer.padding == "valid":
+        return 0
+    if layer.padding == "same":
+        return reach
+    # timm's Conv2dSame pads as TensorFlow does: as much as makes the output ceil(side / stride).
+    return max((math.ceil(side / stride) - 1) * stride + reach + 1 - side, 0)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,18 +23,19 @@ class SegmentRecorder(TorchFunctionMode):
         super().__init__()
         # By start: the start, the operations after it, and every tensor that comes from it, kept so that ids stay.
         self._records: dict[str, tuple[torch.Tensor, list[Any], dict[int, Any]]] = {}
-        self._listening = True
 
     def start(self, name: str, values: torch.Tensor) -> None:
         """Follow this tensor from now on."""
         self._records[name] = (values, [], {id(values): values})
 
-    def finish(self, name: str, values: torch.Tensor) -> Segment | None:
+    def until(self, name: str, values: torch.Tensor) -> Segment | None:
         """Return the function from the marked tensor to this one; None if this one does not come from it."""
-        start, operations, known = self._records.pop(name)
+        start, operations, known = self._records[name]
         if id(values) not in known:
             return None
         first, last = id(start), id(values)
+        ends = [place for place, operation in enumerate(operations) if operation[3] == last]
+        operations = operations[: ends[-1] + 1 if ends else 0]
 
         def again(inputs: torch.Tensor) -> torch.Tensor:
             # A copy, since the first operation may work in place.
@@ -50,23 +50,14 @@ class SegmentRecorder(TorchFunctionMode):
 
         return again
 
-    @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Note nothing meanwhile: for work that is no part of the network."""
-        before, self._listening = self._listening, False
-        try:
-            yield
-        finally:
-            self._listening = before
-
-    def forget(self) -> None:
-        """Let go of all tensors: call it after each forward pass."""
-        self._records.clear()
+    def forget(self, name: str) -> None:
+        """Follow this one no longer, and let go of its tensors."""
+        self._records.pop(name, None)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: D105
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        if self._listening and self._records and isinstance(result, torch.Tensor):
+        if self._records and isinstance(result, torch.Tensor):
             tensors = [value for value in tree_flatten((args, kwargs))[0] if isinstance(value, torch.Tensor)]
             for _, operations, known in self._records.values():
                 if any(id(value) in known for value in tensors):

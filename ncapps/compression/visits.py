@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,50 +46,53 @@ class Visit:
         return self.output * scale + shift
 
 
+Run = Callable[[torch.Tensor, Callable[[Visit], None]], torch.Tensor]
+
+
 @contextmanager
-def visiting(
-    model: nn.Module, branches: Sequence[Branch], on_visit: Callable[[Visit], None]
-) -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
-    """Watch the layers of a network in evaluation mode; gives a function that runs it on a batch.
+def visiting(model: nn.Module, branches: Sequence[Branch]) -> Iterator[Run]:
+    """Watch the layers of a network in evaluation mode; gives a function that runs it on a batch and calls back.
+
+    That function takes the batch, and what is called with each visit. It may run in several threads at the same time,
+    one batch in each.
 
     Parameters
     ----------
     branches : sequence of Branch
         The layers. One that joins a stream is visited just before the addition, any other one when it has run.
-    on_visit : callable
-        Called with each visit.
     """
     modules = dict(model.named_modules())
-    inputs: dict[str, torch.Tensor] = {}
     by_layer = {branch.layer: branch for branch in branches}
-
-    def join(name: str, output: torch.Tensor, shortcut: torch.Tensor) -> None:
-        if name in inputs:
-            on_visit(Visit(branch=by_layer[name], inputs=inputs.pop(name), output=output, shortcut=shortcut))
-
-    watch = ResidualWatch(join)
+    own = threading.local()
 
     def layer_hook(branch: Branch) -> Any:
         def hook(module: nn.Module, arguments: Any, output: torch.Tensor) -> None:
-            if not branch.joins:
-                on_visit(Visit(branch=branch, inputs=arguments[0], output=output, shortcut=None))
+            if not hasattr(own, "walk"):
                 return
-            inputs[branch.layer] = arguments[0]
+            if not branch.joins:
+                own.walk.on_visit(Visit(branch=branch, inputs=arguments[0], output=output, shortcut=None))
+                return
+            own.walk.inputs[branch.layer] = arguments[0]
             if branch.norm is None:
-                watch.watch(branch.layer, output)
+                own.walk.watch.watch(branch.layer, output)
 
         return hook
 
     def norm_hook(branch: Branch) -> Any:
-        return lambda module, arguments, output: watch.watch(branch.layer, output)
+        def hook(module: nn.Module, arguments: Any, output: torch.Tensor) -> None:
+            if hasattr(own, "walk"):
+                own.walk.watch.watch(branch.layer, output)
 
-    def run(batch: torch.Tensor) -> torch.Tensor:
+        return hook
+
+    def run(batch: torch.Tensor, on_visit: Callable[[Visit], None]) -> torch.Tensor:
+        own.walk = walk = _Walk(by_layer, on_visit)
         try:
-            with torch.no_grad(), watch:
+            with torch.no_grad(), walk.watch:
                 return model(batch)
         finally:
-            watch.forget()
-            inputs.clear()
+            walk.watch.forget()
+            del own.walk
 
     handles = [modules[branch.layer].register_forward_hook(layer_hook(branch)) for branch in branches]
     handles += [modules[b.norm].register_forward_hook(norm_hook(b)) for b in branches if b.norm and b.joins]
@@ -97,3 +101,18 @@ def visiting(
     finally:
         for handle in handles:
             handle.remove()
+
+
+class _Walk:
+    """One batch on its way through the network."""
+
+    def __init__(self, branches: dict[str, Branch], on_visit: Callable[[Visit], None]) -> None:
+        self.inputs: dict[str, torch.Tensor] = {}
+        self.on_visit = on_visit
+        self.watch = ResidualWatch(self._join)
+        self._branches = branches
+
+    def _join(self, name: str, output: torch.Tensor, shortcut: torch.Tensor) -> None:
+        if name in self.inputs:
+            inputs = self.inputs.pop(name)
+            self.on_visit(Visit(branch=self._branches[name], inputs=inputs, output=output, shortcut=shortcut))

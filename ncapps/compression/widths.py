@@ -153,7 +153,9 @@ def _width_of(graph: Any, root: nn.Module, names: dict[Any, str], tied: set[str]
 
 def _is_plain(module: Any, *kinds: type) -> bool:
     # Exact types: a subclass may standardise or scale its weight. A weight that is no parameter is computed by a hook.
-    return type(module) in kinds and "weight" in module._parameters
+    # timm's Conv2dSame alone only pads.
+    known = type(module) in kinds or (nn.Conv2d in kinds and type(module).__name__ == "Conv2dSame")
+    return known and "weight" in module._parameters
 
 
 def _is_refittable(module: Any) -> bool:

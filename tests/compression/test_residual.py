@@ -60,3 +60,18 @@ def test_nothing_is_seen_when_forgotten_or_outside(watch, joins):
     with watch:
         _ = branch + stream
     assert joins == []
+
+
+@torch.no_grad()
+def test_what_a_layer_reads_before_the_addition_begins_a_stream():
+    """As between two inverted residuals: the first one's output is the second one's shortcut."""
+    layer, joined = torch.nn.Linear(3, 3), []
+    with ResidualWatch(lambda name, branch, shortcut: joined.append(name)) as watch:
+        start = torch.ones(2, 3) * 2
+        watch.watch("first", start)
+        assert start.shape == (2, 3)
+        assert start.size(0) + start.dim() == 4
+        branch = layer(start)
+        watch.watch("second", branch)
+        start + branch
+    assert joined == ["second"]

@@ -46,7 +46,22 @@ def test_the_moment_is_that_of_all_images_and_the_order_of_the_halves_does_not_m
 
 def test_normal_equations_are_the_products_written_out():
     layer, inputs, wanted = nn.Linear(4, 2), torch.randn(10, 4), torch.randn(10, 2)
-    gram, cross = normal_equations(RowSampler.for_output(layer, wanted), inputs, wanted, batch_size=3)
+    first = torch.arange(10) % 3 == 0
+    batches = [tuple(one.split(4)) for one in (inputs, wanted, first)]
+    found = normal_equations(RowSampler.for_output(layer, wanted), *batches)
     columns = torch.cat([inputs, torch.ones(10, 1)], dim=1).double()
-    assert torch.allclose(gram, columns.T @ columns / 10, atol=1e-6)
-    assert torch.allclose(cross, columns.T @ wanted.double() / 10, atol=1e-6)
+    for (gram, cross), mask in zip(found, (first, ~first), strict=True):
+        assert torch.allclose(gram, columns[mask].T @ columns[mask] / mask.sum(), atol=1e-6)
+        assert torch.allclose(cross, columns[mask].T @ wanted[mask].double() / mask.sum(), atol=1e-6)
+
+
+@torch.no_grad()
+def test_a_depthwise_convolution_is_found_again_channel_by_channel():
+    layer = nn.Conv2d(5, 5, 3, padding=1, groups=5)
+    inputs = torch.randn(12, 5, 9, 9, generator=torch.Generator().manual_seed(0))
+    wanted = layer(inputs)
+    halves = normal_equations(RowSampler.for_output(layer, wanted), [inputs], [wanted], [torch.arange(12) % 2 == 0])
+    gram, weight = solve_towards(torch.zeros(5, 10, 1, dtype=torch.float64), halves)
+    assert gram.shape == (5, 10, 10)
+    assert torch.allclose(weight[:, :9, 0].float(), layer.weight.flatten(1), atol=5e-3)
+    assert torch.allclose(weight[:, 9, 0].float(), layer.bias, atol=5e-3)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from timm.layers import Conv2dSame
 from torch import nn
 
 from ncapps.compression.sampling import RowSampler
@@ -12,6 +13,8 @@ LAYERS = [
     nn.Conv2d(3, 4, 3, dilation=2, padding="same"),
     nn.Conv2d(3, 4, 2, padding="valid"),
     nn.Conv2d(3, 4, 1, stride=3),
+    Conv2dSame(3, 4, 3, stride=2),
+    Conv2dSame(3, 4, 5, stride=3),
 ]
 
 
@@ -42,3 +45,15 @@ def test_the_grid_is_centred():
     output = torch.arange(81.0).reshape(1, 1, 9, 9)
     sampler = RowSampler(layer=nn.Conv2d(1, 1, 1), step=3)
     assert sampler.outputs(output).flatten().tolist() == [10, 13, 16, 37, 40, 43, 64, 67, 70]
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@torch.no_grad()
+def test_taps_times_weight_are_a_depthwise_convolutions_outputs(stride):
+    layer = nn.Conv2d(4, 4, 3, stride=stride, padding=1, groups=4)
+    inputs = torch.randn(3, 4, 11, 10, generator=torch.Generator().manual_seed(0))
+    output = layer(inputs)
+    sampler = RowSampler.for_output(layer, output, positions=9)
+    taps = sampler.taps(inputs)
+    got = (taps * layer.weight.reshape(4, 1, 9)).sum(dim=2).T + layer.bias
+    assert torch.allclose(got, sampler.outputs(output), atol=1e-5)

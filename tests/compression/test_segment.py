@@ -29,8 +29,8 @@ def record(function, start, *, after=lambda x: x):
     with recorder, torch.no_grad():
         recorder.start("it", start)
         end = function(start)
-        segment = recorder.finish("it", end)
-        after(end)
+        after(end.clone())
+        segment = recorder.until("it", end)
     return segment
 
 
@@ -64,19 +64,19 @@ def test_an_end_that_does_not_come_from_the_start_gives_none():
     recorder = SegmentRecorder()
     with recorder:
         recorder.start("it", torch.ones(3))
-        assert recorder.finish("it", torch.ones(3).relu()) is None
-        recorder.forget()
+        assert recorder.until("it", torch.ones(3).relu()) is None
 
 
 @torch.no_grad()
-def test_what_is_done_aside_is_no_part_of_it():
-    recorder, statistic, start = SegmentRecorder(), torch.zeros(3), torch.randn(4, 3)
+def test_one_start_has_several_ends_until_it_is_forgotten():
+    recorder, start, inputs = SegmentRecorder(), torch.randn(4, 3), torch.randn(5, 3)
     with recorder:
         recorder.start("it", start)
-        with recorder.aside():
-            statistic.copy_(start.mean(0))
-        end = start - statistic
-        segment = recorder.finish("it", end)
-    kept, inputs = statistic.clone(), torch.randn(5, 3)
-    assert torch.equal(segment(inputs), inputs - kept)
-    assert torch.equal(statistic, kept)
+        middle = start.relu()
+        end = middle * 2 + 1
+        first, second = recorder.until("it", middle), recorder.until("it", end)
+        recorder.forget("it")
+    assert torch.equal(first(inputs), inputs.relu())
+    assert torch.equal(second(inputs), inputs.relu() * 2 + 1)
+    with pytest.raises(KeyError):
+        recorder.until("it", end)

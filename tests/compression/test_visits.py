@@ -19,8 +19,8 @@ def model():
 
 def visits_of(model, branches):
     seen = []
-    with visiting(model, branches, seen.append) as run:
-        output = run(IMAGES)
+    with visiting(model, branches) as run:
+        output = run(IMAGES, seen.append)
     return seen, output
 
 
@@ -50,8 +50,8 @@ def test_what_is_overwritten_goes_on(model, branch):
         output = 2 * layer.forward(visit.inputs)
         visit.output.copy_(norm.forward(output) if branch.joins else output)
 
-    with visiting(model, [branch], double) as run:
-        got = run(IMAGES)
+    with visiting(model, [branch]) as run:
+        got = run(IMAGES, double)
     before = model(IMAGES)
     layer.weight.mul_(2)
     assert torch.allclose(got, model(IMAGES), atol=1e-4)
@@ -62,7 +62,7 @@ def test_the_hooks_go_at_the_end_even_after_an_error(model):
     def fail(visit):
         raise KeyError(visit.branch.layer)
 
-    with pytest.raises(KeyError), visiting(model, [INSIDE], fail) as run:
-        run(IMAGES)
+    with pytest.raises(KeyError), visiting(model, [INSIDE]) as run:
+        run(IMAGES, fail)
     assert not any(module._forward_hooks for module in model.modules())
     visits_of(model, [INSIDE])
