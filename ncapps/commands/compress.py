@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ncapps.commands.backbone_options import add_backbone_options, make_backbone
 from ncapps.commands.calibration_images import read_calibration_images
+from ncapps.commands.network_classes import class_codes, class_numbers
 from ncapps.commands.onnx_output import add_int8_option, write_onnx
 from ncapps.errors import InputError
+
+if TYPE_CHECKING:
+    from ncapps.compression.result import CompressionReport
 
 EXAMPLE = "ncapps compress photos/ --backbone resnet18.a1_in1k --download --macs 0.5 --out small.safetensors"
 
@@ -17,7 +21,22 @@ EXAMPLE = "ncapps compress photos/ --backbone resnet18.a1_in1k --download --macs
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
     parser.add_argument("data", metavar="DATA", help="calibration images, some hundred; labels are not needed")
-    parser.add_argument("--macs", type=float, default=0.5, help="fraction of the operations to keep")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--macs", type=float, help="fraction of the operations to keep; 0.5 where no target is given")
+    target.add_argument("--params", type=float, help="fraction of the parameters to keep")
+    parser.add_argument(
+        "--max-drop",
+        type=float,
+        metavar="POINTS",
+        help="lose at most so many points on held-out images",
+    )
+    parser.add_argument("--held-out", type=int, default=256, metavar="N", help="images that --max-drop is measured on")
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="CLASS",
+        help="keep these outputs alone: names, or numbers from 0",
+    )
     parser.add_argument("--importance", default="obs", help="how channels are chosen: obs, wanda, l1, fisher, random")
     parser.add_argument("--images", type=int, default=512, help="how many calibration images to use at most")
     parser.add_argument("--out", required=True, metavar="FILE", help="the pruned network")
@@ -34,12 +53,27 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if args.int8 and not args.onnx:
         raise InputError("--int8 goes with an ONNX file; say where: --onnx FILE")
     backbone = make_backbone(args)
-    images, labels, skipped = read_calibration_images(args.data, backbone, args.images, args.seed)
+    wanted = args.images + (args.held_out if args.max_drop is not None else 0)
+    images, labels, skipped = read_calibration_images(args.data, backbone, wanted, args.seed)
+    codes = class_codes(labels, backbone.classes)
+    held = None
+    if args.max_drop is not None:
+        # The photos come in an order that chance decides.
+        count = min(args.held_out, len(images) // 3)
+        if count < 1:
+            raise InputError(f"--max-drop needs images held out, but only {len(images)} could be read; 3 are the least")
+        held = images[:count] if codes is None else (images[:count], codes[:count])
+        images, labels, codes = images[count:], labels and labels[count:], codes and codes[count:]
+    classes = None if args.classes is None else class_numbers(args.classes, backbone.classes)
     small = compress(
         backbone.model,
         images,
-        labels,
+        labels if classes is None else codes,
         macs=args.macs,
+        params=args.params,
+        max_drop=args.max_drop,
+        held_out=held,
+        classes=classes,
         importance=args.importance,
         seed=args.seed,
         progress=not args.no_progress,
@@ -50,6 +84,7 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         f"operations {report.macs_before:,} -> {report.macs_after:,} ({report.macs_ratio:.1%})",
         f"parameters {report.params_before:,} -> {report.params_after:,}",
         f"same answer as before on {report.agreement:.1%} of {report.images} calibration images",
+        *_held_out_lines(report),
         *(f"skipped {key}: {reason}" for key, reason in skipped),
         f"wrote {args.out}",
     ]
@@ -58,3 +93,14 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         more, more_lines = write_onnx(small.model, images, args.onnx, args)
         data, lines = {**data, **more}, [*lines, *more_lines]
     return data, "\n".join(lines)
+
+
+def _held_out_lines(report: CompressionReport) -> list[str]:
+    if report.drop is None or report.drop_interval is None:
+        return []
+    low, high = report.drop_interval
+    what = "agreement" if report.held_out_accuracy_before is None else "accuracy"
+    return [
+        f"{report.drop:.2f} points of {what} lost on {report.held_out_images} held-out images "
+        f"(95 % interval {low:.2f} to {high:.2f})"
+    ]

@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from ncapps.cli import main
 
 
@@ -22,3 +24,39 @@ def test_a_target_out_of_reach_is_one_line(photos, network, tmp_path, capsys):
     assert main(["compress", str(photos), "--macs", "0.001", "--out", str(tmp_path / "s"), *network]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_bound_on_the_drop_is_kept_on_images_held_out(photos, network, tmp_path, capsys):
+    out = tmp_path / "small.safetensors"
+    asked = ["--max-drop", "10", "--held-out", "9", "--out", str(out), "--json"]
+    assert main(["compress", str(photos), *asked, *network]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["images"], found["held_out_images"]) == (27, 9)
+    # The folders are named as the network's classes are, so that this is accuracy.
+    assert found["held_out_accuracy_before"] is not None
+    assert found["drop"] <= max(10, 100 / 9)
+    assert [point["chosen"] for point in found["front"]].count(True) == 1
+
+
+def test_parameters_and_operations_are_not_both_a_target(photos, network, tmp_path, capsys):
+    out = tmp_path / "small.safetensors"
+    assert main(["compress", str(photos), "--params", "0.7", "--out", str(out), *network]) == 0
+    told = capsys.readouterr().out
+    before, after = (int(part.replace(",", "")) for part in told.split("parameters ")[1].split("\n")[0].split(" -> "))
+    assert 0.6 < after / before <= 0.7
+    with pytest.raises(SystemExit):
+        main(["compress", str(photos), "--params", "0.7", "--macs", "0.7", "--out", str(out), *network])
+
+
+def test_only_some_classes_by_name(photos, network, tmp_path, capsys):
+    out = tmp_path / "small.safetensors"
+    assert main(["compress", str(photos), "--classes", "red", "blue", "--out", str(out), "--json", *network]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 24
+    assert main(["compress", str(photos), "--classes", "pink", "--out", str(out), *network]) == 2
+    assert "takes one of blue, green, red, but 'pink' came" in capsys.readouterr().err
+
+
+def test_too_few_images_to_hold_some_out(photos, network, tmp_path, capsys):
+    asked = ["--max-drop", "1", "--images", "1", "--held-out", "1", "--out", str(tmp_path / "s")]
+    assert main(["compress", str(photos), *asked, *network]) == 2
+    assert "only 2 could be read" in capsys.readouterr().err
