@@ -49,6 +49,8 @@ class PhotoPruningSettings:
         Fractions of all photos; the rest is for calibration.
     evaluate : {"held_out", "development"}
         On which part the figures are taken; choices are made on the development part.
+    views : int
+        Views of each photo that the repair sees.
     shift : int
         Pixels of the shift whose agreement is told for comparison.
     batch_size : int
@@ -68,6 +70,7 @@ class PhotoPruningSettings:
     held_out: float = 0.3
     development: float = 0.15
     evaluate: str = "held_out"
+    views: int = 2
     shift: int = 4
     batch_size: int = 32
     seed: int = 0
@@ -103,7 +106,7 @@ def measure_photo_pruning(settings: PhotoPruningSettings) -> dict[str, Any]:
     calibration = photos.images[photos.parts["calibration"]]
     front = compress_front(
         model, calibration, macs=settings.macs, calibration=len(calibration), batch_size=settings.batch_size,
-        seed=settings.seed,
+        views=settings.views, seed=settings.seed,
     )  # fmt: skip
     rows = []
     for macs, small in zip(settings.macs, front, strict=True):

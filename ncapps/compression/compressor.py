@@ -17,6 +17,7 @@ from ncapps.compression.elimination import Ranking
 from ncapps.compression.front import mark, smallest_within
 from ncapps.compression.macs import count_macs
 from ncapps.compression.preparation import Preparation, prepare
+from ncapps.compression.repair import VIEWS
 from ncapps.compression.repair import repair as refit
 from ncapps.compression.result import Compressed, shapes_of
 from ncapps.compression.summary import make_plan, make_report
@@ -42,6 +43,7 @@ def compress(
     example_input: torch.Tensor | None = None,
     seed: int = 0,
     repair: bool | str = True,
+    views: int = VIEWS,
     time_limit: float = 60.0,
     progress: bool = True,
 ) -> Compressed:
@@ -50,8 +52,8 @@ def compress(
     Inner widths (the channels between one layer and the next inside a block) are cut, streams and features keep their
     width. Channels go in the order of the importance, shared out over the layers by least loss for each operation
     saved; the layers that write and read them are refitted by least squares, in order, so that each stream becomes the
-    dense network's again; batch norms between them are re-estimated. All calibration images go through the network
-    together, so that their largest activations have to fit into memory a few times over.
+    dense network's again; batch norms between them are re-estimated. Layers with large outputs are refitted on
+    fewer of the images, so that these fit into memory a few times over.
 
     Parameters
     ----------
@@ -90,6 +92,9 @@ def compress(
     repair : bool or "batchnorm"
         Whether to refit and re-estimate; for comparison, "batchnorm" re-estimates all batch norms and refits nothing,
         and with False the network is cut and nothing else.
+    views : int
+        Mirrored and shifted views of each image that the repair sees, as many as fit into memory: more are better, and
+        slower.
     time_limit : float
         Seconds after which tracing the network is given up.
     progress : bool
@@ -118,7 +123,7 @@ def compress(
     """
     start = time.perf_counter()
     unit, target = _target(macs, params, max_drop)
-    how = _How(importance=importance, allocation=allocation, seed=seed, repair=repair, progress=progress)
+    how = _How(importance=importance, allocation=allocation, seed=seed, repair=repair, views=views, progress=progress)
     _check_settings(model, how)
     chosen, held = _images(images, labels, held_out, calibration, batch_size, seed, classes)
     if max_drop is not None and held is None:
@@ -150,6 +155,7 @@ def compress_front(
     batch_size: int = 128,
     seed: int = 0,
     repair: bool | str = True,
+    views: int = VIEWS,
     time_limit: float = 60.0,
     progress: bool = True,
 ) -> tuple[Compressed, ...]:
@@ -163,7 +169,7 @@ def compress_front(
     InputError
         As `compress`.
     """
-    how = _How(importance=importance, allocation=allocation, seed=seed, repair=repair, progress=progress)
+    how = _How(importance=importance, allocation=allocation, seed=seed, repair=repair, views=views, progress=progress)
     for target in macs:
         _target(target, None, None)
     _check_settings(model, how)
@@ -190,6 +196,7 @@ class _How:
     allocation: str
     seed: int
     repair: bool | str
+    views: int
     progress: bool
 
 
@@ -212,7 +219,10 @@ class _Work:
         if how.repair == "batchnorm":
             reestimate_batchnorms(small, batchnorm_names(small), ready.calibration)
         elif how.repair:
-            refit(small, ready.dense, ready.probe, kept, ready.calibration, seed=how.seed, progress=how.progress)
+            refit(
+                small, ready.dense, ready.probe, kept, ready.calibration, views=how.views, seed=how.seed,
+                progress=how.progress,
+            )  # fmt: skip
         macs = (ready.macs, count_macs(small, ready.example))
         plan = make_plan(ready.dense, small, ready.probe, kept, how.importance, how.seed, how.repair is True, macs)
         plan = replace(plan, classes=None if classes is None else tuple(int(k) for k in classes))
@@ -237,6 +247,8 @@ def _check_settings(model: nn.Module, how: _How) -> None:
         raise InputError(f"allocation {how.allocation!r} is unknown; there are {', '.join(ALLOCATIONS)}")
     if how.repair not in (True, False, "batchnorm"):
         raise InputError(f'repair is True, False or "batchnorm", but {how.repair!r} came')
+    if how.views < 1:
+        raise InputError(f"views must be 1 or more, but {how.views} came; 1 is the image alone")
     if not isinstance(model, nn.Module):
         raise InputError(f"model must be a torch network (nn.Module), but {type(model).__name__} came")
     kinds = {p.dtype for p in model.parameters()}

@@ -27,19 +27,16 @@ class ResidualWatch(TorchFunctionMode):
     def __init__(self, on_join: Callable[[str, torch.Tensor, torch.Tensor], None]) -> None:
         super().__init__()
         self._on_join = on_join
-        self._watched: dict[int, str] = {}
-        # Kept alive, so that an id stays its own.
-        self._alive: list[torch.Tensor] = []
+        # With the tensor itself, so that an id stays its own as long as it is watched.
+        self._watched: dict[int, tuple[torch.Tensor, str]] = {}
 
     def watch(self, name: str, branch: torch.Tensor) -> None:
-        """Wait for the addition of this tensor; it is kept alive until `forget`, so that its id stays its own."""
-        self._watched[id(branch)] = name
-        self._alive.append(branch)
+        """Wait for the addition of this tensor."""
+        self._watched[id(branch)] = (branch, name)
 
     def forget(self) -> None:
         """Let go of all watched tensors: call it after each forward pass."""
         self._watched.clear()
-        self._alive.clear()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: D105
         kwargs = kwargs or {}
@@ -54,7 +51,7 @@ class ResidualWatch(TorchFunctionMode):
         return result
 
     def _look(self, branch: Any, other: Any) -> None:
-        name = self._watched.get(id(branch))
-        if name is not None and isinstance(other, torch.Tensor) and other.shape == branch.shape:
+        _, name = self._watched.get(id(branch), (None, ""))
+        if name and isinstance(other, torch.Tensor) and other.shape == branch.shape:
             del self._watched[id(branch)]
             self._on_join(name, branch, other)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from ncapps import config
 from ncapps.benchmarks import photo_pruning
 from ncapps.benchmarks.photo_pruning import PhotoPruningSettings, measure_photo_pruning, split_by_hash
 from ncapps.errors import InputError
+from ncapps.features import BackboneSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,7 +78,7 @@ def test_a_shift_of_nothing_agrees_with_itself_and_features_are_the_classifiers_
     images = torch.randn(3, 3, 32, 32)
     moved = photo_pruning._shift(images, 2)
     assert torch.equal(moved[:, :, 2:, 2:], images[:, :, :-2, :-2])
-    model = photo_pruning.build_model(None).eval()
+    model: Any = photo_pruning.build_model(BackboneSpec(name="tiny")).eval()
     with torch.no_grad():
         features = model.forward_head(model.forward_features(images), pre_logits=True)
     assert np.allclose(photo_pruning._features(model, images, 2), features.numpy(), atol=1e-5)

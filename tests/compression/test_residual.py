@@ -1,5 +1,7 @@
 """The watch for a branch's addition to its stream."""
 
+import weakref
+
 import pytest
 import torch
 
@@ -75,3 +77,16 @@ def test_what_a_layer_reads_before_the_addition_begins_a_stream():
         watch.watch("second", branch)
         start + branch
     assert joined == ["second"]
+
+
+@torch.no_grad()
+def test_what_has_been_read_is_let_go_of():
+    with ResidualWatch(lambda name, branch, shortcut: None) as watch:
+        kept = []
+        for join in (lambda value: value + torch.ones(2), torch.relu):
+            value = torch.zeros(2)
+            watch.watch("tail", value)
+            kept.append(weakref.ref(value))
+            join(value)
+            del value
+    assert [reference() for reference in kept] == [None, None]

@@ -38,3 +38,20 @@ def test_later_ones_are_shifted_by_an_eighth_at_most(view):
 def test_a_seed_repeats_and_another_differs():
     assert torch.equal(views_of(4).images, views_of(4).images)
     assert not torch.equal(views_of(4).images, views_of(4, seed=1).images)
+
+
+def test_large_images_are_zoomed_into():
+    ramp = torch.linspace(0, 1, 120).expand(3, 100, 120)
+    large = torch.stack([ramp, ramp + 1])
+    calibration = gather(large, None, limit=9, batch_size=2, seed=0)
+    seen = with_views(calibration, 3, seed=0).images
+    assert torch.equal(seen[:2], large)
+    for view, image in enumerate(seen[2:], start=2):
+        start = float(large[view % 2].min())
+        columns = image.mean(dim=(0, 1)) - start
+        mirrored = view in (2, 3)
+        columns = columns.flip(0) if mirrored else columns
+        shown = float(columns[-1] - columns[0])
+        # A part between sqrt(0.35 * 3/4) and all of the width, the ramp still straight.
+        assert 0.5 < shown <= 1.01
+        assert torch.allclose(columns[5:-5].diff(), columns[5:-5].diff().mean(), atol=2e-3)
