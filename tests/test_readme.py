@@ -73,6 +73,54 @@ def test_the_heads_for_classes_added_step_by_step_are_those_of_the_file():
     assert all(found["comparison"][name]["harmonic"][1] > 0 for name in ("teen.0.5", "teen", "cec", "fact"))
 
 
+def test_the_few_shot_leads_are_those_of_the_file():
+    found = read("few_shot.json")
+    one, five = found["pooled"]["1"], found["pooled"]["5"]
+    assert found["subject"] == "plda"
+    for name in five:
+        cells = [f"**{name} (the default)**" if name == "plda" else name]
+        for table in (one, five):
+            lead = "–"
+            if name != "plda":
+                mean, low, high = (100 * value for value in table[name]["lead"])
+                lead = f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+                # What the text claims.
+                assert low > 0
+            cells += [f"{100 * table[name]['harmonic']:.1f}", lead]
+        assert f"| {' | '.join(cells)} |" in README
+    calibration = found["calibration"]["5"]["plda"]
+    assert f"off by {calibration['error']:.3f} at five images" in README
+    assert f"{calibration['images']:,} questions" in README
+
+
+def test_the_other_few_shot_protocols_are_those_of_their_files():
+    text = " ".join(README.split())
+    for name, metrics in read("class_incremental.json")["sets"].items():
+        average = {metric: f"{100 * found['average'][0]:.1f}" for metric, found in metrics.items()}
+        others = ", ".join(f"{metric} {average[metric]}" for metric in ("mahalanobis", "cosine", "ridge"))
+        assert f"{name} {average['plda']} ({others})" in text
+        assert max(metrics, key=lambda metric: metrics[metric]["average"][0]) == "plda"
+    omniglot = read("omniglot.json")
+    official, held = omniglot["official_runs"], omniglot["held_out"]
+    errors = ", ".join(f"{100 * one['error']:.1f}" for one in official["metrics"]["plda"]["seeds"].values())
+    assert f"gets {100 * official['metrics']['plda']['mean_error']:.1f} % wrong (three networks: {errors})" in text
+    assert f"bare pixels {100 * official['pixels']['error']:.1f} %" in text
+    assert f"drawn runs {100 * held['drawn_runs']['plda']['error']:.1f} % wrong" in text
+    ranks = read("rank.json")["mean"]
+    shown = {"held-out classes": "held_out_classes", "kNN": "knn", "LogME": "logme", "NCTI": "ncti", "H-score": "h_score"}
+    for title, name in shown.items():
+        assert f"{title} {ranks[name]['linear_probe']['kendall']:.2f} / {ranks[name]['few_shot']['kendall']:.2f}" in text
+    assert ranks["held_out_classes"]["few_shot"]["regret"] == 0
+
+
+def test_the_few_shot_speeds_are_those_of_the_file():
+    found, text = read("bench_fewshot.json"), " ".join(README.split())
+    add = {name: one["median"] for name, one in found["add_class"].items()}
+    one = {name: times["median"] for name, times in found["predict_one"].items()}
+    assert f"{add['euclidean']:.1f} ms (euclidean), {add['cosine']:.1f} (cosine), {add['plda']:.1f} (plda)" in text
+    assert f"named in {one['plda']:.0f} µs (plda), at most {max(one.values()):.0f};" in text
+
+
 def test_the_speeds_are_those_of_the_file():
     for row in read("bench_extract.json")["memory"]:
         speed = row["images_per_second"]
