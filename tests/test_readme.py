@@ -107,9 +107,16 @@ def test_the_other_few_shot_protocols_are_those_of_their_files():
     assert f"bare pixels {100 * official['pixels']['error']:.1f} %" in text
     assert f"drawn runs {100 * held['drawn_runs']['plda']['error']:.1f} % wrong" in text
     ranks = read("rank.json")["mean"]
-    shown = {"held-out classes": "held_out_classes", "kNN": "knn", "LogME": "logme", "NCTI": "ncti", "H-score": "h_score"}
-    for title, name in shown.items():
-        assert f"{title} {ranks[name]['linear_probe']['kendall']:.2f} / {ranks[name]['few_shot']['kendall']:.2f}" in text
+    shown = {
+        "held_out_classes": "held-out classes",
+        "knn": "kNN",
+        "logme": "LogME",
+        "ncti": "NCTI",
+        "h_score": "H-score",
+    }
+    for name, title in shown.items():
+        probe, few = (ranks[name][truth]["kendall"] for truth in ("linear_probe", "few_shot"))
+        assert f"{title} {probe:.2f} / {few:.2f}" in text
     assert ranks["held_out_classes"]["few_shot"]["regret"] == 0
 
 
