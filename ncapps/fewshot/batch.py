@@ -25,7 +25,6 @@ class Batch:
     metric: str
     n_features_in_: int
     frame_: Arrays
-    learned_: Arrays
     table_: Table
 
     def predict_batch(self, X: Any, *, transductive: str, **options: Any) -> np.ndarray:
@@ -68,15 +67,16 @@ class Batch:
         X = as_features(X, self.n_features_in_, type(self).__name__)
         table = self.table_
         queries = metric_named(self.metric).prepare(self.frame_, X)
-        assigned = method(*self._compared(queries, table.prototypes), table.counts, **options)
+        assigned = method(*self._compared(queries, table), table.counts, **options)
         return table.names[assigned.argmax(axis=1)] if len(X) else table.names[:0]
 
-    def _compared(self, queries: np.ndarray, prototypes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _compared(self, queries: np.ndarray, table: Table) -> tuple[np.ndarray, np.ndarray]:
         """Return prepared features and class means in the space that the methods compare in."""
+        learned, prototypes = table.learned, table.prototypes
         if "mean" in self.frame_:
             # The rows of "cl2n" are of unit length about a centre already, and its means are not normalized again.
             return queries, prototypes
-        if "scale" in self.learned_:
-            return unit_rows(whiten(self.learned_, queries)), unit_rows(whiten(self.learned_, prototypes))
-        center = self.learned_.get("center", prototypes.mean(axis=0))
+        if "scale" in learned:
+            return unit_rows(whiten(learned, queries)), unit_rows(whiten(learned, prototypes))
+        center = learned.get("center", prototypes.mean(axis=0))
         return unit_rows(queries - center), unit_rows(prototypes - center)

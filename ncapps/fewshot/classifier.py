@@ -21,8 +21,9 @@ from ncapps.fewshot.calibration import Calibrated, Calibration
 from ncapps.fewshot.hidden_classes import rehearse
 from ncapps.fewshot.knobs import Choice, choose_knobs
 from ncapps.fewshot.life_cycle import LifeCycle
-from ncapps.fewshot.metric import Metric
+from ncapps.fewshot.metric import Knobs, Metric
 from ncapps.fewshot.metrics import metric_named
+from ncapps.fewshot.parameters import given_knobs, given_temperature
 from ncapps.fewshot.priors import log_priors
 from ncapps.fewshot.table import AddedClass, Table
 from ncapps.fewshot.temperature import fit_temperature
@@ -96,10 +97,10 @@ class PrototypeClassifier(LifeCycle, Calibration, Batch, ClassifierMixin, BaseEs
         """Fit prototypes to features, shape (images, feature width), and one class name an image."""
         X = as_features(X, min_rows=1)
         y = as_labels(y, len(X))
-        metric = self._checked()
+        metric, given, temperature = self._checked()
         choice = None
-        if "auto" in (self.knobs, self.temperature) and (metric.knobs or self.temperature == "auto"):
-            choice = choose_knobs(metric, rehearse(metric, X, y, self.seed), self._given(metric))
+        if temperature is None or (given is None and metric.knobs):
+            choice = choose_knobs(metric, rehearse(metric, X, y, self.seed), given)
         frame = metric.frame(X, self.seed)
         statistics = ClassStatistics.from_features(metric.prepare(frame, X), y)
         self.n_features_in_ = X.shape[1]
@@ -115,7 +116,7 @@ class PrototypeClassifier(LifeCycle, Calibration, Batch, ClassifierMixin, BaseEs
         InputError
             If the metric averages features that it has prepared, which statistics of other features can't tell.
         """
-        metric = self._checked()
+        metric, _, _ = self._checked()
         if not statistics.classes:
             raise InputError("a classifier needs one class or more, but no image came")
         self.n_features_in_ = statistics.width
@@ -134,14 +135,14 @@ class PrototypeClassifier(LifeCycle, Calibration, Batch, ClassifierMixin, BaseEs
         if not hasattr(self, "statistics_"):
             return self.fit(X, y)
         sorted_names(self.classes_, np.unique(y))
-        metric = self._checked()
+        metric, _, _ = self._checked()
         late = np.isin(y, np.asarray(sorted(self.added_))) if self.added_ else np.zeros(len(y), dtype=bool)
         rows = self.added_
         for name in sorted_names(np.unique(y[late])):
             rows[name] = np.concatenate([rows[name], X[y == name]])
         if not late.all():
             more = ClassStatistics.from_features(metric.prepare(self.frame_, X[~late]), y[~late])
-            self.statistics_ = self.statistics_ + more
+            self.statistics_, self.forgotten_ = self._of_those_left() + more, 0
             self.learned_ = metric.learn(self.statistics_, self.knobs_)
         added = {name: AddedClass.of(metric, self.frame_, self.learned_, part) for name, part in rows.items()}
         self._renew(added, fitted_moved=True)
@@ -209,8 +210,8 @@ class PrototypeClassifier(LifeCycle, Calibration, Batch, ClassifierMixin, BaseEs
         scores = self._scores(features, table) + self._prior(table)
         if unknown:
             metric = metric_named(self.metric)
-            never = metric.unknown(self.learned_)
-            scores = np.hstack([scores, metric.scores(self.learned_, never, metric.prepare(self.frame_, features))])
+            never, prepared = metric.unknown(table.learned), metric.prepare(self.frame_, features)
+            scores = np.hstack([scores, metric.scores(table.learned, never, prepared)])
         return like(softmax(scores / self.temperature_, axis=1), X)
 
     def state_hash(self) -> str:
@@ -240,34 +241,19 @@ class PrototypeClassifier(LifeCycle, Calibration, Batch, ClassifierMixin, BaseEs
     def _features(self, X: Any) -> np.ndarray:
         return as_features(X, self.n_features_in_, type(self).__name__)
 
-    def _checked(self) -> Metric:
-        """Return the metric, or say which parameter is not what it has to be."""
-        metric, given = metric_named(self.metric), self.temperature
-        if given != "auto" and not (isinstance(given, (int, float)) and given > 0):
-            raise InputError(f"the temperature must be above 0, or 'auto', but {given!r} came")
-        self._given(metric)
-        return metric
-
-    def _given(self, metric: Metric) -> dict[str, float] | None:
-        """Return the knobs that were given, or None where they are to be chosen."""
-        if isinstance(self.knobs, str):
-            if self.knobs != "auto":
-                raise InputError(f"knobs must be a mapping from name to number, or 'auto', but {self.knobs!r} came")
-            return None
-        strange = sorted(set(self.knobs) - set(metric.names()))
-        if strange:
-            known = ", ".join(metric.names()) or "none"
-            raise InputError(f"the metric {self.metric!r} has no knob {strange[0]!r}; its knobs: {known}")
-        return metric.defaults | dict(self.knobs)
+    def _checked(self) -> tuple[Metric, Knobs | None, float | None]:
+        """Return metric, knobs and temperature, None for "auto", or say which is not what it has to be."""
+        metric = metric_named(self.metric)
+        return metric, given_knobs(self.metric, metric, self.knobs), given_temperature(self.temperature)
 
     def _learn(self, statistics: ClassStatistics, frame: dict[str, np.ndarray], choice: Choice | None) -> None:
-        metric, given = metric_named(self.metric), self._given(metric_named(self.metric))
+        metric, given, temperature = self._checked()
         self.knobs_ = given if given is not None else dict(choice.knobs if choice else metric.defaults)
         self.rehearsed_ = choice.rehearsed if choice else None
-        self.frame_, self.statistics_ = frame, statistics
+        self.frame_, self.statistics_, self.forgotten_ = frame, statistics, 0
         self.learned_ = metric.learn(statistics, self.knobs_)
-        if self.temperature != "auto":
-            self.temperature_ = float(self.temperature)
+        if temperature is not None:
+            self.temperature_ = temperature
         elif choice is not None:
             self.temperature_ = fit_temperature(choice.scores, choice.codes, choice.weights)
         else:
@@ -283,7 +269,7 @@ class PrototypeClassifier(LifeCycle, Calibration, Batch, ClassifierMixin, BaseEs
 
     def _scores(self, X: np.ndarray, table: Table) -> np.ndarray:
         metric = metric_named(self.metric)
-        return table.scores(metric, self.learned_, metric.prepare(self.frame_, X))
+        return table.scores(metric, metric.prepare(self.frame_, X))
 
     def _prior(self, table: Table) -> np.ndarray | float:
         return 0.0 if not self.priors else self.temperature_ * log_priors(self.priors, table.names)

@@ -87,7 +87,6 @@ class Trial:
 
     metric: Metric
     frame: Arrays
-    learned: Arrays
     statistics: ClassStatistics
     table: Table
     prior: np.ndarray
@@ -100,18 +99,19 @@ class Trial:
         Shapes (rows, known classes) and (rows, means).
         """
         if type(self.metric).combine is Metric.combine:
-            placed = self.metric.place_added(self.learned, means, np.full(len(means), count))
-            new = self.metric.scores(self.learned, placed, rows)
-            return self.table.scores(self.metric, self.learned, rows) + self.prior, new + self.new_prior
+            placed = self.metric.place_added(self.table.learned, means, np.full(len(means), count))
+            new = self.metric.scores(self.table.learned, placed, rows)
+            return self.table.scores(self.metric, rows) + self.prior, new + self.new_prior
         pairs = [self._beside(mean[None], count, rows) for mean in means]
         return np.mean([old for old, _ in pairs], axis=0), np.hstack([new for _, new in pairs])
 
     def _beside(self, mean: np.ndarray, count: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Score against known classes and a new one that moves them."""
-        own = self.metric.place_added(self.learned, mean, np.array([count]))
+        learned = self.table.learned
+        own = self.metric.place_added(learned, mean, np.array([count]))
         joined = {key: np.concatenate([*(one.placed[key] for one in self.table.late), row]) for key, row in own.items()}
-        both = self.metric.combine(self.learned, self.table.alone, joined)
-        scores = np.hstack([self.metric.scores(self.learned, part, rows) for part in both])
+        both = self.metric.combine(learned, self.table.alone, joined)
+        scores = np.hstack([self.metric.scores(learned, part, rows) for part in both])
         return scores[:, :-1][:, self.table.order] + self.prior, scores[:, -1:] + self.new_prior
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
@@ -35,6 +36,7 @@ class LifeCycle(ABC):
     temperature_: float
     n_features_in_: int
     statistics_: ClassStatistics
+    forgotten_: int
     added_classes_: dict[Label, AddedClass]
     frame_: Arrays
     learned_: Arrays
@@ -118,6 +120,7 @@ class LifeCycle(ABC):
             self._renew({key: one for key, one in self.added_classes_.items() if key != name})
             self._note("remove", (name,), images, gone)
         else:
+            self.forgotten_ += 0 if name in self.statistics_.apart else images
             self.statistics_ = self.statistics_.forget(name)
             self._renew(self.added_classes_, fitted_moved=True)
             self._note("remove", (name,), images)
@@ -203,14 +206,23 @@ class LifeCycle(ABC):
         trial = Trial(
             metric=metric_named(self.metric),
             frame=self.frame_,
-            learned=self.learned_,
-            statistics=self.statistics_,
+            statistics=self._of_those_left(),
             table=table,
             prior=self.temperature_ * log_priors(known, table.names),
             new_prior=self.temperature_ * float(np.log(priors.get(name, 1.0))),
             seed=self.seed,
         )
         return try_class(trial, self.rehearsed_, name, X, wanted)
+
+    def _of_those_left(self) -> ClassStatistics:
+        """Return the fitted classes' statistics, the pooled scatter scaled to them: removed ones left theirs in it."""
+        statistics = self.statistics_
+        if not self.forgotten_:
+            return statistics
+        pooled = [name not in statistics.apart for name in statistics.classes]
+        left = int(statistics.counts[pooled].sum())
+        # Whose scatter it is can't be told; so the covariance stays as it was.
+        return replace(statistics, pooled=statistics.pooled * (left / (left + self.forgotten_)))
 
     @abstractmethod
     def _renew(self, added: dict[Label, AddedClass], fitted_moved: bool = False) -> None:

@@ -24,6 +24,7 @@ class Mahalanobis(Metric):
     """
 
     knobs = {"shrinkage": (0.01, 0.03, 0.1, 0.3, 0.5, 0.7, 0.9)}
+    limits = {"shrinkage": (0.0, 1.0)}
 
     def learn(self, statistics: ClassStatistics, knobs: Knobs) -> dict[str, np.ndarray]:
         """Return the geometry of the fitted classes, see `Metric.learn`."""

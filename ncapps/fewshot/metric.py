@@ -28,6 +28,8 @@ class Metric(ABC):
     """The values that are tried for each knob, by hiding known classes and adding them back."""
     defaults: ClassVar[Knobs] = {}
     """The knobs where there are too few classes to hide one."""
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    """The lowest and highest value of a knob; one that is not named here may be any number."""
     most_rounds: ClassVar[int] = 6
     """The most rounds of hidden classes that the choice of the knobs is worth."""
     offset: ClassVar[bool] = False

@@ -26,6 +26,6 @@ METRICS: dict[str, type[Metric]] = {
 
 def metric_named(name: str) -> Metric:
     """Return the metric of this name; raises InputError where there is none."""
-    if name not in METRICS:
+    if not isinstance(name, str) or name not in METRICS:
         raise InputError(f"metric {name!r} is not known; choose one of {', '.join(METRICS)}")
     return METRICS[name]()

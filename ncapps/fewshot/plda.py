@@ -23,6 +23,7 @@ class Plda(Metric):
         "between_shrinkage": (0.1, 0.3, 0.5, 0.7, 0.9, 1.0),
     }
     defaults = {"within_shrinkage": 0.7, "between_shrinkage": 0.9}
+    limits = {"within_shrinkage": (0.0, 1.0), "between_shrinkage": (0.0, 1.0)}
     offset = True
 
     def frame(self, X: np.ndarray, seed: int) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 import numpy as np
 
@@ -24,6 +25,8 @@ class Ridge(Metric):
 
     knobs = {"penalty": tuple(10.0**power for power in range(-5, 3))}
     defaults = {"penalty": 0.1}
+    # Without a penalty G could not be inverted where features span few directions.
+    limits = {"penalty": (1e-12, inf)}
 
     def learn(self, statistics: ClassStatistics, knobs: Knobs) -> dict[str, np.ndarray]:
         """Return the geometry of the fitted classes, see `Metric.learn`."""

@@ -13,6 +13,7 @@ from ncapps.errors import InputError
 from ncapps.fewshot.audit import AuditEntry
 from ncapps.fewshot.calibration import Calibrated
 from ncapps.fewshot.metrics import metric_named
+from ncapps.fewshot.parameters import as_plain
 from ncapps.fewshot.rehearsed import Rehearsed
 from ncapps.fewshot.table import AddedClass
 from ncapps.statistics import ClassStatistics
@@ -39,12 +40,13 @@ def pack(classifier: PrototypeClassifier) -> tuple[dict[str, np.ndarray], dict[s
         "calibrated": {"scores": classifier.calibrated_.scores},
     }
     header = {
-        "parameters": classifier.get_params(deep=False) | {"priors": _pairs(classifier.priors)},
+        "parameters": as_plain(classifier.get_params(deep=False)),
         "width": classifier.n_features_in_,
         "fitted_knobs": classifier.knobs_,
         "fitted_temperature": classifier.temperature_,
         "added": sorted(rows),
         "statistics": classifier.statistics_.header(),
+        "forgotten": classifier.forgotten_,
         "rehearsed": None if classifier.rehearsed_ is None else asdict(classifier.rehearsed_),
         "calibrated_with": {
             "threshold_classes": list(classifier.calibrated_.threshold_classes),
@@ -70,6 +72,7 @@ def unpack(cls: type[One], arrays: dict[str, np.ndarray], header: dict[str, Any]
         one.knobs_ = {name: float(value) for name, value in header["fitted_knobs"].items()}
         one.temperature_ = float(header["fitted_temperature"])
         one.statistics_ = ClassStatistics.restore(groups["statistics"], header["statistics"])
+        one.forgotten_ = int(header.get("forgotten", 0))
         one.frame_, one.learned_ = groups["frame"], groups["learned"]
         rows = {name: groups["added"][str(place)] for place, name in enumerate(header["added"])}
         seen = {part: tuple(names) for part, names in header.get("calibrated_with", {}).items()}
@@ -96,8 +99,3 @@ def state_hash(classifier: PrototypeClassifier) -> str:
 
 def _paired(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _pairs(priors: Any) -> list[list[Any]] | None:
-    # JSON has no keys that are numbers.
-    return None if priors is None else [[name, float(weight)] for name, weight in priors.items()]

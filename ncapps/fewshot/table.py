@@ -43,6 +43,8 @@ class Table:
 
     Parameters
     ----------
+    learned : mapping of str to numpy.ndarray
+        The geometry that the rows were placed in.
     names : numpy.ndarray
         All names, sorted.
     counts : numpy.ndarray
@@ -59,6 +61,7 @@ class Table:
         The added classes, in name order.
     """
 
+    learned: Arrays
     names: np.ndarray
     counts: np.ndarray
     order: np.ndarray
@@ -98,6 +101,7 @@ class Table:
         }
         fitted, beside = metric.combine(learned, alone, stacked)
         return cls(
+            learned=learned,
             names=names,
             counts=counts[order],
             order=order,
@@ -108,9 +112,9 @@ class Table:
             late=tuple(added[name] for name in late),
         )
 
-    def scores(self, metric: Metric, learned: Arrays, prepared: np.ndarray) -> np.ndarray:
+    def scores(self, metric: Metric, prepared: np.ndarray) -> np.ndarray:
         """Return the likeness of prepared features to each class, in the order of `names`."""
-        learned, turned = metric.turn(learned, prepared)
+        learned, turned = metric.turn(self.learned, prepared)
         fitted = metric.scores(learned, self.fitted, turned)
         if len(self.order) == fitted.shape[1]:
             return fitted[:, self.order]

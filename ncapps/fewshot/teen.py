@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 from scipy.special import softmax
 
@@ -19,6 +21,7 @@ class Teen(Metric):
 
     knobs = {"calibration": (0.0, 0.1, 0.2, 0.3, 0.5, 0.7), "sharpness": (4.0, 16.0, 64.0)}
     defaults = {"calibration": 0.5, "sharpness": 16.0}
+    limits = {"calibration": (0.0, 1.0), "sharpness": (0.0, inf)}
 
     def learn(self, statistics: ClassStatistics, knobs: Knobs) -> dict[str, np.ndarray]:
         """Return the geometry of the fitted classes, see `Metric.learn`."""

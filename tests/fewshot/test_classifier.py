@@ -211,6 +211,17 @@ def test_a_reader_never_sees_half_a_class():
     assert not failed
 
 
+@pytest.mark.parametrize("metric", ["plda", "mahalanobis"])
+def test_a_reader_never_mixes_two_geometries(metric):
+    X, y = blobs()
+    classifier = PrototypeClassifier(metric=metric, knobs={}, temperature=1.0).fit(X, y)
+    # What a reader does, with a change of another thread in the midst of it.
+    table, before = classifier.table_, classifier.scores(X[:5])
+    classifier.partial_fit(9 * X[:8], y[:8])
+    assert np.array_equal(classifier._scores(X[:5], table), before)
+    assert not np.array_equal(classifier.scores(X[:5]), before)
+
+
 def test_a_temperature_from_held_out_images_has_the_least_loss_there():
     X, y = blobs(spread=2.5)
     classifier = PrototypeClassifier(metric="euclidean").fit(X[::2], y[::2]).calibrate_temperature(X[1::2], y[1::2])

@@ -121,3 +121,26 @@ def test_a_change_that_is_refused_changes_nothing():
         with pytest.raises(InputError, match=reason):
             change()
     assert (classifier.state_hash(), classifier.audit_) == (before, audit)
+
+
+@pytest.mark.parametrize("metric", ["plda", "mahalanobis"])
+def test_images_that_come_after_fitted_classes_went_do_not_widen_the_others(metric, tmp_path):
+    X, y = blobs(classes=12)
+    classifier = PrototypeClassifier(metric=metric, knobs={}, temperature=1.0).fit(X, y)
+    covariance = classifier.statistics_.within_covariance
+    for name in sorted(set(y.tolist()))[2:]:
+        classifier.remove_class(name)
+    classifier.save(tmp_path / "c")
+    for one in (classifier, PrototypeClassifier.load(tmp_path / "c")):
+        few = one.prototypes_[[0]] / np.linalg.norm(one.prototypes_[[0]]) if metric == "plda" else one.prototypes_[[0]]
+        one.partial_fit(few, [one.classes_[0]])
+        assert np.trace(one.statistics_.within_covariance) == pytest.approx(np.trace(covariance), rel=0.1)
+        assert one.statistics_.total == 41
+
+
+def test_the_order_in_which_fitted_classes_go_leaves_no_trace():
+    one, X = fitted()
+    other, _ = fitted()
+    one.remove_class("class 0").remove_class("class 2").partial_fit(X[20:22], ["class 1"] * 2)
+    other.remove_class("class 2").remove_class("class 0").partial_fit(X[20:22], ["class 1"] * 2)
+    assert one.state_hash() == other.state_hash()
