@@ -15,7 +15,7 @@ from ncapps.errors import InputError
 from ncapps.fewshot.audit import AuditEntry, Remainder
 from ncapps.fewshot.dry_run import DryRun, Trial, try_class
 from ncapps.fewshot.metrics import metric_named
-from ncapps.fewshot.priors import log_priors
+from ncapps.fewshot.priors import log_priors, moved_priors
 from ncapps.fewshot.table import AddedClass
 from ncapps.statistics import ClassStatistics
 
@@ -95,7 +95,7 @@ class LifeCycle(ABC):
         return self
 
     def remove_class(self, name: Label, *, store: FeatureStore | None = None) -> Self:
-        """Remove a class: an added one as if it had never been there; of a fitted one count and mean go.
+        """Remove a class: an added one as if it had never been there; a fitted one's count, mean and prior go.
 
         `remainder` tells beforehand what stays of it here.
 
@@ -122,6 +122,7 @@ class LifeCycle(ABC):
         else:
             self.forgotten_ += 0 if name in self.statistics_.apart else images
             self.statistics_ = self.statistics_.forget(name)
+            self.priors = self.priors and {key: one for key, one in self.priors.items() if native(key) != name}
             self._renew(self.added_classes_, fitted_moved=True)
             self._note("remove", (name,), images)
         if erased is not None:
@@ -138,7 +139,7 @@ class LifeCycle(ABC):
         return Remainder(name=name, exact=False, images=self._images(name), where=tuple(dict.fromkeys(where)))
 
     def rename_class(self, old: Label, new: Label) -> Self:
-        """Give a class another name; no score moves.
+        """Give a class another name; no score moves, and its prior goes with it.
 
         Raises
         ------
@@ -152,6 +153,7 @@ class LifeCycle(ABC):
         fitted_moved = old in self.statistics_.classes
         if fitted_moved:
             self.statistics_ = self.statistics_.rename(old, new)
+        self.priors = moved_priors(self.priors, [old], new)
         self._renew(added, fitted_moved)
         self.calibrated_ = self.calibrated_.renamed(old, new)
         self._note("rename", (old, new), images)
@@ -160,7 +162,7 @@ class LifeCycle(ABC):
     def merge_classes(self, names: Iterable[Label], into: Label) -> Self:
         """Make one class of several; images of added ones join as images, of fitted ones counts and means.
 
-        The threshold of `calibrate` is cleared.
+        The threshold of `calibrate` is cleared; where priors name one of them, the new class has their sum.
 
         Raises
         ------
@@ -190,6 +192,7 @@ class LifeCycle(ABC):
             self.statistics_ = merged
         else:
             added[into] = AddedClass.of(metric, self.frame_, self.learned_, np.concatenate(rows))
+        self.priors = moved_priors(self.priors, chosen, into)
         self._renew(added, fitted_moved=bool(early))
         for name in chosen:
             self.calibrated_ = self.calibrated_.renamed(name, into)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -26,8 +26,26 @@ def log_priors(priors: Mapping[Label, float], names: np.ndarray) -> np.ndarray:
     weights = dict.fromkeys(names.tolist(), 1.0)
     for name, weight in priors.items():
         if native(name) not in weights:
-            raise unknown_class(native(name), names)
+            unknown = unknown_class(native(name), names)
+            raise InputError(f"{unknown}; priors name it: add it, or leave it out with set_params(priors=...)")
         if not weight > 0:
             raise InputError(f"the prior of class {name!r} must be above 0, but {weight} came")
         weights[native(name)] = float(weight)
     return np.log([weights[name] for name in names.tolist()])
+
+
+def moved_priors(
+    priors: Mapping[Label, float] | None, names: Collection[Label], new: Label
+) -> Mapping[Label, float] | None:
+    """Return priors in which some classes have become one of another name, met as often as all of them.
+
+    Examples
+    --------
+    >>> moved_priors({"cat": 3.0, "cow": 2.0}, ["cat", "dog"], "pet")
+    {'pet': 4.0, 'cow': 2.0}
+    """
+    if priors is None or not any(native(name) in names for name in priors):
+        return priors
+    given = {native(name): float(weight) for name, weight in priors.items()}
+    total = sum(given.get(name, 1.0) for name in names)
+    return {new if name in names else name: total if name in names else weight for name, weight in given.items()}
