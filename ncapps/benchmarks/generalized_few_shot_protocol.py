@@ -15,7 +15,8 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from ncapps import config, fewshot, persist, plda
+from ncapps import config, covariance, fewshot, moments, persist, plda, prototypes, statistics
+from ncapps.benchmarks import easyfsl_peers, generalized_few_shot
 from ncapps.benchmarks.cached_features import benchmark_extractor, extract_cached, open_named
 from ncapps.benchmarks.easyfsl_peers import EASYFSL, easyfsl_classifier
 from ncapps.benchmarks.environment import environment
@@ -146,10 +147,13 @@ def _kept_draw(
 def _digest(settings: GeneralizedFewShotSettings, data: dict[str, Any]) -> str:
     """Name all that a draw depends on: the images, the settings, and the code."""
     own = config.to_dict(settings)
-    for name in ("sets", "draws", "seed", "jobs", "subject", "level", "data", "cache"):
+    # The seed stays: it is the classifiers' too.
+    for name in ("sets", "draws", "jobs", "subject", "level", "data", "cache"):
         del own[name]
     digest = hashlib.sha256(json.dumps([own, data], sort_keys=True).encode())
-    for path in sorted([*Path(fewshot.__file__).parent.glob("*.py"), Path(plda.__file__), Path(__file__)]):
+    code = [plda, prototypes, covariance, statistics, moments, generalized_few_shot, easyfsl_peers]
+    files = [*Path(fewshot.__file__).parent.glob("*.py"), *(Path(str(one.__file__)) for one in code), Path(__file__)]
+    for path in sorted(files):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
