@@ -195,6 +195,8 @@ def native(label: Any) -> Label:
     if isinstance(label, (str, np.str_)):
         return str(label)
     if isinstance(label, (int, np.integer)) and not isinstance(label, bool):
+        if not -(2**63) <= label < 2**63:
+            raise InputError("integer labels must fit 64 bits; name such classes by strings")
         return int(label)
     raise InputError(f"a class is named by a string or an integer, but {label!r} ({type(label).__name__}) came")
 

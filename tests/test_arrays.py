@@ -186,6 +186,12 @@ def test_names_are_plain_python():
             native(name)
 
 
+@pytest.mark.parametrize("name", [2**63, -(2**63) - 1, 2**70])
+def test_a_name_that_no_label_array_holds_is_refused(name):
+    with pytest.raises(InputError, match="integer labels must fit 64 bits"):
+        native(name)
+
+
 def test_names_are_united_and_sorted_by_their_own_order():
     assert sorted_names([10, 9], np.array([2, 9])) == (2, 9, 10)
     assert sorted_names(["10", "9"], ["B", "a"]) == ("10", "9", "B", "a")
