@@ -27,6 +27,8 @@ class AuditEntry:
         How many images came or went with it.
     digest : str
         SHA-256 of their features, or "" where the images themselves are not at hand.
+    class_digests : tuple of str
+        The same for each of the classes by itself, in their order; empty where the images are not at hand.
     """
 
     action: str
@@ -34,19 +36,37 @@ class AuditEntry:
     when: str
     images: int
     digest: str
+    class_digests: tuple[str, ...] = ()
 
     @classmethod
-    def now(cls, action: str, classes: tuple[Label, ...], images: int, rows: np.ndarray | None = None) -> AuditEntry:
-        """Return an entry of this moment."""
+    def now(
+        cls,
+        action: str,
+        classes: tuple[Label, ...],
+        images: int,
+        rows: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
+    ) -> AuditEntry:
+        """Return an entry of this moment; `labels` name each row's class where the rows are of several."""
+        whole = "" if rows is None else digest(rows)
+        if rows is None or labels is None:
+            each = (whole,) if whole and len(classes) == 1 else ()
+        else:
+            each = _class_digests(rows, labels, classes)
         when = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(
-            action=action, classes=classes, when=when, images=images, digest="" if rows is None else digest(rows)
-        )
+        return cls(action=action, classes=classes, when=when, images=images, digest=whole, class_digests=each)
 
 
 def digest(rows: np.ndarray) -> str:
     """SHA-256 of features, their shape included."""
     return hashlib.sha256(repr(rows.shape).encode() + np.ascontiguousarray(rows).tobytes()).hexdigest()
+
+
+def _class_digests(rows: np.ndarray, labels: np.ndarray, classes: tuple[Label, ...]) -> tuple[str, ...]:
+    names, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    parts = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
+    found = {name: digest(rows[part]) for name, part in zip(names.tolist(), parts, strict=True)}
+    return tuple(found[name] for name in classes)
 
 
 @dataclass(frozen=True, kw_only=True)

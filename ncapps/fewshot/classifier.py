@@ -105,7 +105,7 @@ class PrototypeClassifier(LifeCycle, Calibration, Batch, ClassifierMixin, BaseEs
         statistics = ClassStatistics.from_features(metric.prepare(frame, X), y)
         self.n_features_in_ = X.shape[1]
         self._learn(statistics, frame, choice)
-        self.audit_ = (AuditEntry.now("fit", statistics.classes, len(X), X),)
+        self.audit_ = (AuditEntry.now("fit", statistics.classes, len(X), X, y),)
         return self
 
     def fit_statistics(self, statistics: ClassStatistics) -> PrototypeClassifier:
@@ -147,7 +147,7 @@ class PrototypeClassifier(LifeCycle, Calibration, Batch, ClassifierMixin, BaseEs
         added = {name: AddedClass.of(metric, self.frame_, self.learned_, part) for name, part in rows.items()}
         self._renew(added, fitted_moved=True)
         self.calibrated_ = self.calibrated_.without_threshold()
-        self.audit_ = (*self.audit_, AuditEntry.now("partial_fit", sorted_names(np.unique(y)), len(X), X))
+        self.audit_ = (*self.audit_, AuditEntry.now("partial_fit", sorted_names(np.unique(y)), len(X), X, y))
         return self
 
     @property

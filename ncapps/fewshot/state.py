@@ -79,7 +79,7 @@ def unpack(cls: type[One], arrays: dict[str, np.ndarray], header: dict[str, Any]
         one.calibrated_ = replace(Calibrated(), **groups["calibrated"], **seen)
         told = header.get("rehearsed")
         one.rehearsed_ = None if told is None else Rehearsed(**{key: _paired(value) for key, value in told.items()})
-        one.audit_ = tuple(AuditEntry(**entry | {"classes": tuple(entry["classes"])}) for entry in header["audit"])
+        one.audit_ = tuple(_entry(told) for told in header["audit"])
         added = {name: AddedClass.of(metric, one.frame_, one.learned_, part) for name, part in rows.items()}
         one._renew(added, fitted_moved=True)
     except KeyError as error:
@@ -99,3 +99,11 @@ def state_hash(classifier: PrototypeClassifier) -> str:
 
 def _paired(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _entry(told: dict[str, Any]) -> AuditEntry:
+    """Build an entry from JSON, which knows no tuples; files written before have no digest of each class."""
+    fields: dict[str, Any] = {**told}
+    for name in ("classes", "class_digests"):
+        fields[name] = tuple(told.get(name, ()))
+    return AuditEntry(**fields)

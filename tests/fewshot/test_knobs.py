@@ -86,3 +86,13 @@ def test_more_shots_make_hidden_classes_easier():
     center = one.shot_means[1].mean(axis=0)
     single, several = (np.linalg.norm(means - center, axis=2).mean() for means in one.shot_means)
     assert several < single
+
+
+@pytest.mark.parametrize("metric", ["plda", "mahalanobis", "teen", "ridge"])
+def test_the_order_of_the_rows_chooses_nothing(metric):
+    X, y = world()
+    shuffled = np.random.default_rng(5).permutation(len(X))
+    one = PrototypeClassifier(metric=metric).fit(X, y)
+    other = PrototypeClassifier(metric=metric).fit(X[shuffled], y[shuffled])
+    assert one.knobs_ == other.knobs_
+    assert one.temperature_ == other.temperature_

@@ -144,3 +144,15 @@ def test_the_order_in_which_fitted_classes_go_leaves_no_trace():
     one.remove_class("class 0").remove_class("class 2").partial_fit(X[20:22], ["class 1"] * 2)
     other.remove_class("class 2").remove_class("class 0").partial_fit(X[20:22], ["class 1"] * 2)
     assert one.state_hash() == other.state_hash()
+
+
+def test_the_trail_has_a_digest_of_each_class(tmp_path):
+    X, y = blobs(classes=4, each=12)
+    classifier = PrototypeClassifier(metric="cosine").fit(X, y).partial_fit(X[:14] + 1, y[:14])
+    classifier.add_class("late", X[:5] + 3)
+    fit, more, add = classifier.audit_
+    assert fit.class_digests == tuple(digest(X[y == name]) for name in fit.classes)
+    assert more.class_digests == (digest(X[:12] + 1), digest(X[12:14] + 1))
+    assert add.class_digests == (add.digest,)
+    classifier.save(tmp_path / "c")
+    assert PrototypeClassifier.load(tmp_path / "c").audit_ == classifier.audit_
