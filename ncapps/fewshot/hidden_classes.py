@@ -66,7 +66,8 @@ def rehearse(metric: Metric, X: np.ndarray, y: np.ndarray, seed: int = 0) -> Ite
     rounds = min(max(_FEWEST_ROUNDS, -(-_HIDDEN_IN_ALL // hidden_count)), metric.most_rounds)
     draws = max(1, _DRAWS_IN_ALL // (rounds * hidden_count))
     # By content, so that the same images in another order are drawn alike.
-    order = np.lexsort(([zlib.crc32(row) for row in np.ascontiguousarray(X)], codes))
+    content = np.array([zlib.crc32(row) for row in np.ascontiguousarray(X)])
+    order = np.lexsort((content, np.asarray(codes)))
     rows_of = np.split(order, np.cumsum(counts)[:-1])
     waiting = np.array([], dtype=np.int64)
     for _ in range(rounds):
