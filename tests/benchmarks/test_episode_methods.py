@@ -97,7 +97,7 @@ def test_the_base_is_centered_on_all_its_images():
     [("easyfsl ProtoNet", "PrototypicalNetworks", 1e-6), ("easyfsl SimpleShot", "SimpleShot", 1e-10)],
 )
 def test_easyfsls_methods_are_those_of_the_package(name, theirs, tolerance):
-    peers = pytest.importorskip("easyfsl.methods", reason="pip install easyfsl to compare with it")
+    peers = pytest.importorskip("easyfsl.methods", reason="pip install ncapps[bench] for the agreement with easyfsl")
     found = EPISODE_METHODS[name](BASE)(SUPPORT, QUERIES)
     for scores, support, queries in zip(found, SUPPORT, QUERIES, strict=True):
         peer = getattr(peers, theirs)(feature_normalization=2)
@@ -106,7 +106,7 @@ def test_easyfsls_methods_are_those_of_the_package(name, theirs, tolerance):
 
 
 def test_one_shot_bd_cspn_names_images_as_easyfsls_does():
-    peers = pytest.importorskip("easyfsl.methods", reason="pip install easyfsl to compare with it")
+    peers = pytest.importorskip("easyfsl.methods", reason="pip install ncapps[bench] for the agreement with easyfsl")
     found = EPISODE_METHODS["bd_cspn shifted"](BASE)(SUPPORT[:, :, :1], QUERIES).argmax(axis=2)
     same = []
     for named, support, queries in zip(found, SUPPORT[:, :, :1], QUERIES, strict=True):
