@@ -120,6 +120,17 @@ def test_the_other_few_shot_protocols_are_those_of_their_files():
     assert ranks["held_out_classes"]["few_shot"]["regret"] == 0
 
 
+def test_the_points_that_fewer_bits_lose_are_those_of_the_file():
+    claim = {(row["bits"], row["rounding"]): row for row in read("quantize_weights.json")["claim"]}
+    text = " ".join(README.split())
+    for place, title in (((4, "nearest"), "4 bits"), ((3, "nearest"), "3 bits"), ((2, "absorbing"), "2 bits")):
+        row = claim[place]
+        assert f"{title} {row['collapsed']:.1f} / {row['stopped']:.1f}" in text
+        assert row["verdict"] == "collapsed networks lose less"
+    for bits in (8, 6):
+        assert claim[bits, "nearest"]["verdict"] == claim[bits, "absorbing"]["verdict"] == "no difference shown"
+
+
 def test_the_few_shot_speeds_are_those_of_the_file():
     found, text = read("bench_fewshot.json"), " ".join(README.split())
     add = {name: one["median"] for name, one in found["add_class"].items()}
