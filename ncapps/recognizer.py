@@ -121,7 +121,7 @@ class Recognizer:
         detector.calibrate(X_held, reject_rate)
         # Knobs, temperature and accuracy come from images not fitted; for use the prototypes take those in too.
         knobs = PrototypeClassifier(metric=metric).fit(X_held, y_held).knobs_
-        first = PrototypeClassifier(metric=metric, knobs=knobs).fit(X, y).calibrate_temperature(X_held, y_held)
+        first = PrototypeClassifier(metric, 1.0, knobs).fit(X, y).calibrate_temperature(X_held, y_held)
         classifier = PrototypeClassifier(metric=metric, temperature=first.temperature_, knobs=knobs)
         classifier.fit(np.concatenate([X, X_held]), np.concatenate([y, y_held]))
         report = FitReport(

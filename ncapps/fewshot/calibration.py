@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from ncapps import conformal
 from ncapps.arrays import Label, as_features, as_labels, like, native, sorted_names, unknown_class
 from ncapps.errors import InputError
-from ncapps.fewshot.temperature import fit_temperature
+from ncapps.fewshot.temperature import fit_temperature, image_units
 
 if TYPE_CHECKING:
     from ncapps.fewshot.table import Table
@@ -59,6 +59,7 @@ class Calibration(ABC):
 
     n_features_in_: int
     temperature_: float
+    spread_: float
     table_: Table
     calibrated_: Calibrated
 
@@ -76,7 +77,9 @@ class Calibration(ABC):
         strange = sorted(set(sorted_names(table.names, y)) - set(table.names.tolist()))
         if strange:
             raise unknown_class(strange[0], table.names)
-        self.temperature_ = fit_temperature([self._scores(X, table)], [np.searchsorted(table.names, y)])
+        scores = self._scores(X, table)
+        units = image_units(scores[:, table.is_fitted], self.spread_)
+        self.temperature_ = fit_temperature([scores / units], [np.searchsorted(table.names, y)])
         self.calibrated_ = replace(self.calibrated_, temperature_classes=tuple(table.names.tolist()))
         return self
 

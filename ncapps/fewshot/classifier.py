@@ -26,7 +26,7 @@ from ncapps.fewshot.metrics import metric_named
 from ncapps.fewshot.parameters import given_knobs, given_temperature
 from ncapps.fewshot.priors import log_priors
 from ncapps.fewshot.table import AddedClass, Table
-from ncapps.fewshot.temperature import fit_temperature
+from ncapps.fewshot.temperature import fit_image_temperature, image_units
 from ncapps.statistics import ClassStatistics
 
 
@@ -63,6 +63,8 @@ class PrototypeClassifier(LifeCycle, Calibration, Batch, ClassifierMixin, BaseEs
         The knobs in use.
     temperature_ : float
         The temperature in use.
+    spread_ : float
+        How far the typical image's scores for the fitted classes lie apart, where the temperature was fitted; else 0.
     rehearsed_ : Rehearsed or None
         How known classes fared when they were hidden and added back.
     calibrated_ : Calibrated
@@ -189,11 +191,14 @@ class PrototypeClassifier(LifeCycle, Calibration, Batch, ClassifierMixin, BaseEs
         check_is_fitted(self)
         table = self.table_
         scores = self._scores(self._features(X), table)
-        answer = table.names[(scores + self._prior(table)).argmax(axis=1)]
+        answer = table.names[(scores + self._prior(table, scores)).argmax(axis=1)]
         return answer if reject_rate is None else self._refuse(answer, scores, reject_rate, unknown)
 
     def predict_proba(self, X: Any, *, unknown: bool = False) -> np.ndarray:
         """Return class probabilities, shape (images, classes): softmax(scores / temperature + log prior).
+
+        A temperature that was fitted is one an image: times the root of how far its scores for the fitted classes lie
+        apart, in units of the typical image's.
 
         Parameters
         ----------
@@ -207,12 +212,14 @@ class PrototypeClassifier(LifeCycle, Calibration, Batch, ClassifierMixin, BaseEs
         """
         check_is_fitted(self)
         table, features = self.table_, self._features(X)
-        scores = self._scores(features, table) + self._prior(table)
+        scores = self._scores(features, table)
+        temperature = self._temperatures(table, scores)
+        scores = scores + self._prior(table, scores)
         if unknown:
             metric = metric_named(self.metric)
             never, prepared = metric.unknown(table.learned), metric.prepare(self.frame_, features)
             scores = np.hstack([scores, metric.scores(table.learned, never, prepared)])
-        return like(softmax(scores / self.temperature_, axis=1), X)
+        return like(softmax(scores / temperature, axis=1), X)
 
     def state_hash(self) -> str:
         """SHA-256 over all that predictions depend on: equal before `add_class` and after `remove_class`."""
@@ -252,10 +259,12 @@ class PrototypeClassifier(LifeCycle, Calibration, Batch, ClassifierMixin, BaseEs
         self.rehearsed_ = choice.rehearsed if choice else None
         self.frame_, self.statistics_, self.forgotten_ = frame, statistics, 0
         self.learned_ = metric.learn(statistics, self.knobs_)
+        self.spread_ = 0.0
         if temperature is not None:
             self.temperature_ = temperature
         elif choice is not None:
-            self.temperature_ = fit_temperature(choice.scores, choice.codes, choice.weights)
+            fitted = fit_image_temperature(choice.scores, choice.codes, choice.weights, choice.visible)
+            self.temperature_, self.spread_ = fitted
         else:
             self.temperature_ = metric.spread_temperature(statistics)
         self.calibrated_ = Calibrated()
@@ -271,5 +280,9 @@ class PrototypeClassifier(LifeCycle, Calibration, Batch, ClassifierMixin, BaseEs
         metric = metric_named(self.metric)
         return table.scores(metric, metric.prepare(self.frame_, X))
 
-    def _prior(self, table: Table) -> np.ndarray | float:
-        return 0.0 if not self.priors else self.temperature_ * log_priors(self.priors, table.names)
+    def _temperatures(self, table: Table, scores: np.ndarray) -> np.ndarray | float:
+        """Return the temperature, one an image where it was fitted, shape (images, 1)."""
+        return self.temperature_ * image_units(scores[:, table.is_fitted], self.spread_)
+
+    def _prior(self, table: Table, scores: np.ndarray) -> np.ndarray | float:
+        return 0.0 if not self.priors else self._temperatures(table, scores) * log_priors(self.priors, table.names)

@@ -32,6 +32,8 @@ class Choice:
         The column of each image's own class.
     weights : tuple of numpy.ndarray
         What each image counts: those of visible and those of hidden classes one half each, however many they are.
+    visible : int
+        How many of the columns, the first ones, are of visible classes.
     rehearsed : Rehearsed or None
         How the hidden classes fared under it.
     """
@@ -41,6 +43,7 @@ class Choice:
     scores: tuple[np.ndarray, ...]
     codes: tuple[np.ndarray, ...]
     weights: tuple[np.ndarray, ...]
+    visible: int
     rehearsed: Rehearsed | None
 
 
@@ -105,6 +108,7 @@ def choose_knobs(metric: Metric, rounds: Iterable[Rehearsal], given: Knobs | Non
         scores=tuple(shots[-1]),
         codes=tuple(codes),
         weights=weights,
+        visible=visible,
         rehearsed=rehearsed_of_scores(shots, codes, visible),
     )
 

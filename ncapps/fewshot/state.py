@@ -44,6 +44,7 @@ def pack(classifier: PrototypeClassifier) -> tuple[dict[str, np.ndarray], dict[s
         "width": classifier.n_features_in_,
         "fitted_knobs": classifier.knobs_,
         "fitted_temperature": classifier.temperature_,
+        "spread": classifier.spread_,
         "added": sorted(rows),
         "statistics": classifier.statistics_.header(),
         "forgotten": classifier.forgotten_,
@@ -71,6 +72,7 @@ def unpack(cls: type[One], arrays: dict[str, np.ndarray], header: dict[str, Any]
         one.n_features_in_ = int(header["width"])
         one.knobs_ = {name: float(value) for name, value in header["fitted_knobs"].items()}
         one.temperature_ = float(header["fitted_temperature"])
+        one.spread_ = float(header.get("spread", 0.0))
         one.statistics_ = ClassStatistics.restore(groups["statistics"], header["statistics"])
         one.forgotten_ = int(header.get("forgotten", 0))
         one.frame_, one.learned_ = groups["frame"], groups["learned"]

@@ -72,6 +72,11 @@ class Table:
     late: tuple[AddedClass, ...]
 
     @property
+    def is_fitted(self) -> np.ndarray:
+        """Which of the names are fitted classes' and not added ones', bool, shape (classes,)."""
+        return self.order < len(self.means)
+
+    @property
     def prototypes(self) -> np.ndarray:
         """Mean prepared features of all classes, shape (classes, prepared width), in the order of `names`."""
         return np.concatenate([self.means, *(one.mean for one in self.late)])[self.order]

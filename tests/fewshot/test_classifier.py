@@ -256,3 +256,14 @@ def test_adding_a_class_hardly_costs_the_known_ones_on_wide_features_that_are_no
     classifier.add_class(5, draw(5, shots))
     assert before > 0.9
     assert classifier.score(X, y) > before - 0.05
+
+
+def test_an_added_class_leaves_the_odds_among_the_others():
+    X, y = blobs(classes=8, each=30)
+    classifier = PrototypeClassifier().fit(X, y)
+    assert classifier.spread_ > 0
+    before = classifier.predict_proba(X)
+    classifier.add_class("zz", X[:5] + 1)
+    after = classifier.predict_proba(X)[:, :-1]
+    assert np.log(after / after[:, :1]) == pytest.approx(np.log(before / before[:, :1]), abs=1e-8)
+    assert PrototypeClassifier(temperature=2.0).fit(X, y).spread_ == 0

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from ncapps.fewshot.temperature import fit_temperature
+from ncapps.fewshot.temperature import class_spread, fit_image_temperature, fit_temperature, image_units
 
 
 def scores_and_codes(images=4000, classes=5, seed=1):
@@ -50,3 +50,25 @@ def test_weights_are_as_good_as_copies():
     repeated = fit_temperature([np.repeat(scores, copies, axis=0)], [np.repeat(codes, copies)])
     assert fit_temperature([scores], [codes], [copies]) == pytest.approx(repeated, rel=1e-4)
     assert fit_temperature([scores], [codes]) != pytest.approx(repeated, rel=1e-3)
+
+
+def test_a_unit_is_the_root_of_the_spread_and_one_for_the_typical_image():
+    scores = np.array([[1.0, 2, 3], [4, 8, 12], [5, 5, 5]])
+    typical = float(class_spread(scores)[0, 0])
+    assert image_units(scores, typical).ravel()[:2] == pytest.approx([1.0, 2.0])
+    assert 0 < image_units(scores, typical)[2, 0] < 0.1
+    assert image_units(scores + 7, typical) == pytest.approx(image_units(scores, typical))
+    # Two classes tell no spread, and where no temperature was fitted there is no typical one.
+    assert image_units(scores[:, :2], typical) == image_units(scores, 0.0) == 1.0
+
+
+def test_images_whose_gaps_are_larger_than_their_worth_are_tempered():
+    random = np.random.default_rng(3)
+    codes = random.integers(0, 6, 3000)
+    scores = random.standard_normal((3000, 6))
+    scores[np.arange(3000), codes] += 1.2
+    scores *= random.choice([1.0, 9.0], (3000, 1))
+    weights = [np.ones(3000)]
+    temperature, typical = fit_image_temperature([scores], [codes], weights, 6)
+    tempered = scores / image_units(scores, typical)
+    assert loss(tempered, codes, temperature) < loss(scores, codes, fit_temperature([scores], [codes])) - 0.02
