@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import difflib
 import re
@@ -36,6 +37,16 @@ def parse(settings_class: type[T], argv: Sequence[str] | None = None) -> T:
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(2) from None
+
+
+def parse_with_results(settings_class: type[T], default: str) -> tuple[T, str]:
+    """Return settings from the command line, as `parse` does, and where `--results FILE` says that figures go."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--results", default=default, help="the file for the figures")
+    own, rest = parser.parse_known_args()
+    if {"-h", "--help"} & set(rest):
+        parser.print_help()
+    return parse(settings_class, rest), own.results
 
 
 def load(settings_class: type[T], path: str | Path) -> T:

@@ -5,7 +5,6 @@ python recipes/class_incremental.py --config configs/fewshot/class_incremental.y
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 
@@ -16,14 +15,10 @@ from ncapps.errors import InputError
 
 def main() -> None:
     """Learn every set with every metric, and write the file."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--results", default="recipes/results/class_incremental.json", help="the file for the figures")
-    own, rest = parser.parse_known_args()
-    if {"-h", "--help"} & set(rest):
-        parser.print_help()
-    report = run_class_incremental(config.parse(ClassIncrementalSettings, rest), say=print)
-    persist.write_text(own.results, json.dumps(report, indent=1) + "\n")
-    print(f"written to {own.results}")
+    settings, results = config.parse_with_results(ClassIncrementalSettings, "recipes/results/class_incremental.json")
+    report = run_class_incremental(settings, say=print)
+    persist.write_text(results, json.dumps(report, indent=1) + "\n")
+    print(f"written to {results}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ python recipes/episodes.py --config configs/fewshot/episodes.yaml --data ../shar
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 
@@ -18,20 +17,15 @@ from ncapps.errors import InputError
 
 def main() -> None:
     """Run the config's sets, and write the file."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--results", default="recipes/results/episodes.json", help="the file for the figures")
-    own, rest = parser.parse_known_args()
-    if {"-h", "--help"} & set(rest):
-        parser.print_help()
-    settings = config.parse(EpisodeBenchmarkSettings, rest)
+    settings, results = config.parse_with_results(EpisodeBenchmarkSettings, "recipes/results/episodes.json")
     report = {
         **run_episodes(settings, say=print),
         "convention": "half_width = 1.96 standard deviations (divided by n) / sqrt(episodes); differences are paired",
         "settings": config.to_dict(settings),
         "environment": environment(seed=settings.seed),
     }
-    persist.write_text(own.results, json.dumps(report, indent=1) + "\n")
-    print(f"written to {own.results}")
+    persist.write_text(results, json.dumps(report, indent=1) + "\n")
+    print(f"written to {results}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ python recipes/few_shot.py --config configs/fewshot/generalized.yaml --data ../s
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 
@@ -17,13 +16,9 @@ from ncapps.errors import InputError
 
 def main() -> None:
     """Run all draws, write the file, and print each metric's harmonic mean and the subject's lead over it."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--results", default="recipes/results/few_shot.json", help="the file for the figures")
-    own, rest = parser.parse_known_args()
-    if {"-h", "--help"} & set(rest):
-        parser.print_help()
-    report = run_generalized_few_shot(config.parse(GeneralizedFewShotSettings, rest), say=print)
-    persist.write_text(own.results, json.dumps(report, indent=1) + "\n")
+    settings, results = config.parse_with_results(GeneralizedFewShotSettings, "recipes/results/few_shot.json")
+    report = run_generalized_few_shot(settings, say=print)
+    persist.write_text(results, json.dumps(report, indent=1) + "\n")
     for shots, table in report["pooled"].items():
         for name, found in sorted(table.items(), key=lambda item: -item[1]["harmonic"]):
             lead = found.get("lead")
@@ -33,7 +28,7 @@ def main() -> None:
             error = report["calibration"][shots].get(name)
             calibration = f", calibration error {error['error']:.3f} on {error['images']} images" if error else ""
             print(f"{shots} shots, {name:<30}{100 * found['harmonic']:6.2f}, {told}{calibration}")
-    print(f"written to {own.results}")
+    print(f"written to {results}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ python recipes/omniglot.py --config configs/fewshot/omniglot.yaml --root ../shar
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from dataclasses import replace
@@ -19,12 +18,7 @@ from ncapps.errors import InputError
 
 def main() -> None:
     """Train the backbones or find them in `--folder`, answer all trials, write the file."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--results", default="recipes/results/omniglot.json", help="the file for the figures")
-    own, rest = parser.parse_known_args()
-    if {"-h", "--help"} & set(rest):
-        parser.print_help()
-    settings = config.parse(OmniglotSettings, rest)
+    settings, results = config.parse_with_results(OmniglotSettings, "recipes/results/omniglot.json")
     archives = [*settings.archives, Path(settings.root) / settings.runs]
     data = {path.name: file_hash(path) for path in archives}
     report = {
@@ -32,8 +26,8 @@ def main() -> None:
         "settings": config.to_dict(replace(settings, root="", folder="")),
         "environment": environment(seeds=settings.seeds, data=data),
     }
-    persist.write_text(Path(own.results), json.dumps(report, indent=1) + "\n")
-    print(f"written to {own.results}")
+    persist.write_text(Path(results), json.dumps(report, indent=1) + "\n")
+    print(f"written to {results}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ python recipes/rank.py --config configs/transfer/shared.yaml --data ../shared
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 
@@ -17,18 +16,14 @@ from ncapps.errors import InputError
 
 def main() -> None:
     """Run the check, write the file, and print the mean correlations."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--results", default="recipes/results/rank.json", help="the file for the figures")
-    own, rest = parser.parse_known_args()
-    if {"-h", "--help"} & set(rest):
-        parser.print_help()
-    report = run_rank_trials(config.parse(RankTrialSettings, rest), say=print)
-    persist.write_text(own.results, json.dumps(report, indent=1) + "\n")
+    settings, results = config.parse_with_results(RankTrialSettings, "recipes/results/rank.json")
+    report = run_rank_trials(settings, say=print)
+    persist.write_text(results, json.dumps(report, indent=1) + "\n")
     print(f"{'mean over sets':<18}" + "".join(f"{truth + ': tau_w':>22}{'rho':>7}{'regret':>8}" for truth in TRUTHS))
     for score, found in report["mean"].items():
         cells = (f"{one['kendall']:>22.3f}{one['spearman']:>7.3f}{one['regret']:>8.3f}" for one in found.values())
         print(f"{score:<18}" + "".join(cells))
-    print(f"written to {own.results}")
+    print(f"written to {results}")
 
 
 if __name__ == "__main__":
