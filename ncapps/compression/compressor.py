@@ -20,7 +20,7 @@ from ncapps.compression.preparation import Preparation, prepare
 from ncapps.compression.repair import VIEWS
 from ncapps.compression.repair import repair as refit
 from ncapps.compression.result import Compressed, shapes_of
-from ncapps.compression.summary import make_plan, make_report
+from ncapps.compression.summary import DenseAnswers, ask_dense, make_plan, make_report
 from ncapps.errors import InputError
 
 ALLOCATIONS = ("loss", "uniform")
@@ -38,6 +38,7 @@ def compress(
     allocation: str = "loss",
     calibration: int = 512,
     held_out: Any = None,
+    front: Sequence[float] = (),
     classes: Sequence[int] | None = None,
     batch_size: int = 128,
     example_input: torch.Tensor | None = None,
@@ -83,6 +84,9 @@ def compress(
         The most calibration images that are used.
     held_out : Tensor or pair, optional
         Images, or (images, class indices), on which the report compares both networks; `max_drop` needs them.
+    front : sequence of float
+        Further fractions that are tried from the same statistics, for `report.front`; those out of reach are left out.
+        With `max_drop` it is the search that fills the front.
     batch_size : int
         Images in a forward pass.
     example_input : Tensor, optional
@@ -123,6 +127,8 @@ def compress(
     """
     start = time.perf_counter()
     unit, target = _target(macs, params, max_drop)
+    for fraction in front:
+        _target(fraction, None, None)
     how = _How(importance=importance, allocation=allocation, seed=seed, repair=repair, views=views, progress=progress)
     _check_settings(model, how)
     chosen, held = _images(images, labels, held_out, calibration, batch_size, seed, classes)
@@ -130,15 +136,17 @@ def compress(
         raise InputError("max_drop is measured on held-out images; pass held_out=(images, labels)")
     dense = model if classes is None else cut_outputs(model, chosen.images[:2], classes)
     prepared = prepare(dense, chosen, example=example_input, time_limit=time_limit, progress=progress)
-    work = _Work(prepared=prepared, rankings=prepared.rank(importance, seed, progress=progress), how=how, held=held)
+    work = _work(prepared, how, held)
     shapes = shapes_of(model)
 
     def build(fraction: float) -> Compressed:
         return work.build(unit, fraction, classes=classes, shapes=shapes, start=start)
 
+    least = prepared.least(work.rankings, unit)
     if max_drop is None:
-        return mark([build(target or 0.5)], 0)
-    return smallest_within(build, max_drop, unit, target, prepared.least(work.rankings, unit))
+        chosen_first = [target or 0.5, *(one for one in front if one >= least and one != (target or 0.5))]
+        return mark([build(fraction) for fraction in chosen_first], 0)
+    return smallest_within(build, max_drop, unit, target, least)
 
 
 def compress_front(
@@ -177,7 +185,7 @@ def compress_front(
     chosen, held = _images(images, labels, held_out, calibration, batch_size, seed, classes)
     dense = model if classes is None else cut_outputs(model, chosen.images[:2], classes)
     prepared = prepare(dense, chosen, example=None, time_limit=time_limit, progress=progress)
-    work = _Work(prepared=prepared, rankings=prepared.rank(importance, seed, progress=progress), how=how, held=held)
+    work = _work(prepared, how, held)
     passed = time.perf_counter() - start
     shapes = shapes_of(model)
     found = []
@@ -207,7 +215,7 @@ class _Work:
     prepared: Preparation
     rankings: tuple[Ranking, ...]
     how: _How
-    held: Calibration | None
+    answers: DenseAnswers
 
     def build(
         self, unit: str, target: float, *, classes: Sequence[int] | None, shapes: dict[str, list[int]], start: float
@@ -226,8 +234,14 @@ class _Work:
         macs = (ready.macs, count_macs(small, ready.example))
         plan = make_plan(ready.dense, small, ready.probe, kept, how.importance, how.seed, how.repair is True, macs)
         plan = replace(plan, classes=None if classes is None else tuple(int(k) for k in classes))
-        report = make_report(plan, ready.dense, small, ready.calibration, self.held, start)
+        report = make_report(plan, self.answers, small, start)
         return Compressed(model=small, plan=plan, report=report, dense_shapes=shapes)
+
+
+def _work(prepared: Preparation, how: _How, held: Calibration | None) -> _Work:
+    rankings = prepared.rank(how.importance, how.seed, progress=how.progress)
+    answers = ask_dense(prepared.dense, prepared.probe, prepared.calibration, held)
+    return _Work(prepared=prepared, rankings=rankings, how=how, answers=answers)
 
 
 def _target(macs: float | None, params: float | None, max_drop: float | None) -> tuple[str, float | None]:

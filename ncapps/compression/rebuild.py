@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ncapps import persist
+from ncapps.compression.collapse_profile import DepthCollapse
 from ncapps.compression.result import (
     KIND,
     VERSION,
@@ -89,7 +90,9 @@ def _plan(header: dict[str, Any]) -> CompressionPlan:
 def _report(header: dict[str, Any]) -> CompressionReport:
     interval = None if header["drop_interval"] is None else tuple(header["drop_interval"])
     front = tuple(FrontPoint(**point) for point in header["front"])
-    return CompressionReport(**{**header, "drop_interval": interval, "front": front})
+    profile = header.get("collapse_profile")
+    profile = None if profile is None else tuple(DepthCollapse(**one) for one in profile)
+    return CompressionReport(**{**header, "drop_interval": interval, "front": front, "collapse_profile": profile})
 
 
 def _check_backbone(path: str | Path, shapes: dict[str, list[int]], model: nn.Module) -> None:

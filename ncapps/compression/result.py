@@ -11,6 +11,7 @@ from torch import nn
 
 from ncapps import persist
 from ncapps.arrays import to_numpy
+from ncapps.compression.collapse_profile import DepthCollapse
 
 KIND = "compressed"
 VERSION = 1
@@ -124,6 +125,8 @@ class CompressionReport:
         Wall-clock time.
     front : tuple of FrontPoint
         All networks that were tried from the same statistics, the largest first.
+    collapse_profile : tuple of DepthCollapse or None
+        How far the dense network has told the classes apart at each depth, where the calibration images have labels.
     """
 
     macs_before: int
@@ -142,6 +145,7 @@ class CompressionReport:
     drop: float | None = None
     drop_interval: tuple[float, float] | None = None
     front: tuple[FrontPoint, ...] = ()
+    collapse_profile: tuple[DepthCollapse, ...] | None = None
 
     @property
     def macs_ratio(self) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
 from ncapps.compression.calibration import Calibration
+from ncapps.compression.collapse_profile import DepthCollapse, PooledInputs, depths, profile_collapse
 from ncapps.compression.drop import Drop, measure_drop
 from ncapps.compression.probe import Probe
 from ncapps.compression.result import CompressionPlan, CompressionReport, FrontPoint, WidthPlan
@@ -48,19 +50,52 @@ def make_plan(
     )
 
 
-def make_report(
-    plan: CompressionPlan,
-    dense: nn.Module,
-    small: nn.Module,
-    chosen: Calibration,
-    held: Calibration | None,
-    start: float,
-) -> CompressionReport:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DenseAnswers:
+    """What the dense network says, taken once for all networks that are compared with it.
+
+    Attributes
+    ----------
+    params : int
+        Its parameters.
+    chosen, held : Calibration
+        Calibration images, and the held-out ones, where there are any.
+    on_chosen, on_held : ndarray
+        Its outputs for them, shape (images, classes).
+    profile : tuple of DepthCollapse or None
+        Its collapse profile on the calibration images, where these have labels.
+    """
+
+    params: int
+    chosen: Calibration
+    held: Calibration | None
+    on_chosen: np.ndarray
+    on_held: np.ndarray | None
+    profile: tuple[DepthCollapse, ...] | None
+
+
+def ask_dense(dense: nn.Module, found: Probe, chosen: Calibration, held: Calibration | None) -> DenseAnswers:
+    """Run the dense network on all images, the collapse profile being read off the same pass."""
+    pooled = PooledInputs()
+    with pooled.gathering(dense, () if chosen.labels is None else depths(found)):
+        on_chosen = _outputs(dense, chosen)
+    return DenseAnswers(
+        params=sum(p.numel() for p in dense.parameters()),
+        chosen=chosen,
+        held=held,
+        on_chosen=on_chosen,
+        on_held=None if held is None else _outputs(dense, held),
+        profile=None if chosen.labels is None else profile_collapse(pooled.values, chosen.labels),
+    )
+
+
+def make_report(plan: CompressionPlan, dense: DenseAnswers, small: nn.Module, start: float) -> CompressionReport:
     """Compare both networks and return the report; `start` is the clock's reading at the beginning."""
-    on_held = _drop(dense, small, held, labelled=True) if held is not None else None
+    held, chosen = dense.held, dense.chosen
+    on_held = _drop(dense.on_held, small, held) if held is not None and dense.on_held is not None else None
     macs_ratio = plan.macs_after / plan.macs_before
-    before, after = (sum(p.numel() for p in network.parameters()) for network in (dense, small))
-    agreement = _drop(dense, small, chosen, labelled=False).agreement
+    before, after = dense.params, sum(p.numel() for p in small.parameters())
+    agreement = measure_drop(dense.on_chosen, _outputs(small, chosen)).agreement
     points = None if on_held is None else on_held.points
     own = FrontPoint(macs_ratio=macs_ratio, params_ratio=after / before, agreement=agreement, drop=points, chosen=True)
     return CompressionReport(
@@ -80,12 +115,13 @@ def make_report(
         images=len(chosen),
         seconds=time.perf_counter() - start,
         front=(own,),
+        collapse_profile=dense.profile,
     )
 
 
-def _drop(dense: nn.Module, small: nn.Module, images: Calibration, *, labelled: bool) -> Drop:
-    labels = images.labels if labelled and images.labels is not None and images.labels.dtype.kind in "iu" else None
-    return measure_drop(_outputs(dense, images), _outputs(small, images), labels)
+def _drop(before: np.ndarray, small: nn.Module, images: Calibration) -> Drop:
+    labels = images.labels if images.labels is not None and images.labels.dtype.kind in "iu" else None
+    return measure_drop(before, _outputs(small, images), labels)
 
 
 def _outputs(model: nn.Module, images: Calibration) -> np.ndarray:

@@ -4,6 +4,7 @@ import json
 import time
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 import torch
 from compression_nets import TinyResNet, randomise_norms
@@ -13,7 +14,7 @@ from ncapps import persist
 from ncapps.compression.calibration import Calibration
 from ncapps.compression.probe import probe
 from ncapps.compression.result import KIND, VERSION, Compressed, shapes_of
-from ncapps.compression.summary import make_plan, make_report
+from ncapps.compression.summary import ask_dense, make_plan, make_report
 from ncapps.compression.surgery import shrunk_copy
 from ncapps.compression.widths import find_inner_widths
 from ncapps.errors import InputError
@@ -28,10 +29,10 @@ def compressed():
     small = shrunk_copy(model, found.widths, [(0, 2, 5)])
     small.blocks[0].conv2.bias = nn.Parameter(torch.zeros(8))
     plan = make_plan(model, small, found, [[0, 2, 5]], "l1", 3, False, (1000, 400))
-    chosen = Calibration(images=IMAGES, labels=None, batch_size=4)
+    chosen = Calibration(images=IMAGES, labels=np.asarray(["cat", "dog"] * 3), batch_size=4)
     labels = model(IMAGES).argmax(dim=1).numpy()
     held = Calibration(images=IMAGES, labels=labels, batch_size=4)
-    report = make_report(plan, model, small, chosen, held, time.perf_counter() - 5)
+    report = make_report(plan, ask_dense(model, found, chosen, held), small, time.perf_counter() - 5)
     return Compressed(model=small, plan=plan, report=report, dense_shapes=shapes_of(model))
 
 
