@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,12 +13,11 @@ from torch import nn
 
 from ncapps import config, persist
 from ncapps.errors import InputError
-from ncapps.training.meter import EpochRecord
 from ncapps.training.optimizer import optimizer_arrays, restore_optimizer
-from ncapps.training.settings import TrainSettings
 
-_KIND = "training checkpoint"
+KIND = "training checkpoint"
 _VERSION = 1
+Record = TypeVar("Record")
 # What may differ between the two halves of a run without changing what is learned.
 _FREE = ("device", "checkpoint_every")
 
@@ -28,11 +27,27 @@ def save_checkpoint(
     model: nn.Module,
     head: nn.Module,
     optimizer: torch.optim.Optimizer,
-    history: Sequence[EpochRecord],
-    settings: TrainSettings,
+    history: Sequence[Any],
+    settings: Any,
     data: str,
+    *,
+    kind: str = KIND,
 ) -> None:
-    """Write the run's state after its last finished epoch, atomically; `data` is the images' fingerprint."""
+    """Write the run's state after its last finished epoch, atomically.
+
+    Parameters
+    ----------
+    model, head : nn.Module
+        What learns; of the head its own buffers alone, for its layer is the model's.
+    history : sequence of dataclass
+        One record an epoch.
+    settings : dataclass
+        The run's.
+    data : str
+        The fingerprint of what the run learns from.
+    kind : str
+        What kind of run it is, as the file says.
+    """
     arrays = {f"model/{name}": value for name, value in _arrays(model).items()}
     arrays |= {f"head/{name}": value for name, value in _buffers(head).items()}
     arrays |= {f"optimizer/{name}": value for name, value in optimizer_arrays(model, optimizer).items()}
@@ -41,7 +56,7 @@ def save_checkpoint(
         "data": data,
         "history": [dataclasses.asdict(record) for record in history],
     }
-    persist.save(path, _KIND, _VERSION, arrays, header)
+    persist.save(path, kind, _VERSION, arrays, header)
 
 
 def load_checkpoint(
@@ -49,17 +64,20 @@ def load_checkpoint(
     model: nn.Module,
     head: nn.Module,
     optimizer: torch.optim.Optimizer,
-    settings: TrainSettings,
+    settings: Any,
     data: str,
-) -> list[EpochRecord]:
-    """Put a run's state back; return the records of the epochs that are done.
+    record: type[Record],
+    *,
+    kind: str = KIND,
+) -> list[Record]:
+    """Put a run's state back; return the records of the epochs that are done, as instances of `record`.
 
     Raises
     ------
     InputError
         If the file is no checkpoint, or one of other settings or other images: the first field that differs is named.
     """
-    arrays, header = persist.load(path, _KIND, _VERSION)
+    arrays, header = persist.load(path, kind, _VERSION)
     _check_settings(path, header, settings)
     if header["data"] != data:
         raise InputError(
@@ -72,10 +90,10 @@ def load_checkpoint(
         for name, value in part["head"].items():
             buffers[name].copy_(torch.from_numpy(value))
     restore_optimizer(model, optimizer, part["optimizer"])
-    return [EpochRecord(**record) for record in header["history"]]
+    return [record(**one) for one in header["history"]]
 
 
-def _check_settings(path: str | Path, header: dict[str, Any], settings: TrainSettings) -> None:
+def _check_settings(path: str | Path, header: dict[str, Any], settings: Any) -> None:
     stored, given = header["settings"], config.to_dict(settings)
     for name in (*given, *(name for name in stored if name not in given)):
         if name not in _FREE and stored.get(name) != given.get(name):

@@ -68,7 +68,7 @@ def train(
     ('cat', 'dog')
     """
     device = choose_device(settings.device)
-    with _own_randomness(device):
+    with own_randomness(device):
         run = Run(settings, device, images, labels, val_images, val_labels, progress)
         if checkpoint is not None and Path(checkpoint).exists():
             run.resume(checkpoint)
@@ -77,7 +77,7 @@ def train(
 
 
 @contextmanager
-def _own_randomness(device: torch.device) -> Iterator[None]:
+def own_randomness(device: torch.device) -> Iterator[None]:
     """Let the run seed torch's global generators (dropout draws from them), and put them back afterwards."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         yield

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from torch import nn
 
-from ncapps.training.settings import TrainSettings
+
+class OptimizerSettings(Protocol):
+    """What of a run's settings decides its optimiser; see `TrainSettings`."""
+
+    @property
+    def optimizer(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def learning_rate(self) -> float:
+        """The highest rate."""
+        ...
+
+    @property
+    def momentum(self) -> float:
+        """Of SGD."""
+        ...
+
+    @property
+    def weight_decay(self) -> float:
+        """On matrices and kernels."""
+        ...
 
 
-def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
     """Return the optimiser over the parameters that learn; biases, norms and other vectors do not decay."""
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [

@@ -77,7 +77,7 @@ class Run:
     def resume(self, checkpoint: str | Path) -> None:
         """Go on from a checkpoint file of this very run."""
         state = (self.backbone.model, self.head, self.optimizer)
-        self.history = load_checkpoint(checkpoint, *state, self.settings, self.data.fingerprint())
+        self.history = load_checkpoint(checkpoint, *state, self.settings, self.data.fingerprint(), EpochRecord)
 
     def fit(
         self, checkpoint: str | Path | None, on_epoch: Callable[[EpochRecord], object] | None, progress: bool

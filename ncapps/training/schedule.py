@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -10,7 +12,21 @@ import torch
 from ncapps.training.settings import TrainSettings
 
 
-def learning_rate_at(step: int, total_steps: int, settings: TrainSettings) -> float:
+class RateSettings(Protocol):
+    """What of a run's settings decides its learning rate; see `TrainSettings`."""
+
+    @property
+    def learning_rate(self) -> float:
+        """The highest rate."""
+        ...
+
+    @property
+    def warmup(self) -> float:
+        """Part of all steps over which the rate climbs."""
+        ...
+
+
+def learning_rate_at(step: int, total_steps: int, settings: RateSettings) -> float:
     """Return the rate of a step: a linear climb over the warmup, then a cosine to zero.
 
     Examples
@@ -24,6 +40,29 @@ def learning_rate_at(step: int, total_steps: int, settings: TrainSettings) -> fl
         return settings.learning_rate * (step + 1) / warmup_steps
     done = (step - warmup_steps) / max(1, total_steps - warmup_steps)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def stepped_rate_at(
+    step: int, total_steps: int, settings: RateSettings, milestones: Sequence[float], decay: float
+) -> float:
+    """Return the rate of a step: a linear climb over the warmup, then multiplied by `decay` at each milestone.
+
+    Parameters
+    ----------
+    milestones : sequence of float
+        Parts of all steps, in (0, 1).
+
+    Examples
+    --------
+    >>> settings = TrainSettings(learning_rate=0.01, warmup=0.0)
+    >>> [round(stepped_rate_at(step, 100, settings, (0.6, 0.8), 0.1), 6) for step in (0, 59, 60, 80)]
+    [0.01, 0.01, 0.001, 0.0001]
+    """
+    warmup_steps = round(settings.warmup * total_steps)
+    if step < warmup_steps:
+        return settings.learning_rate * (step + 1) / warmup_steps
+    passed = sum(step >= round(milestone * total_steps) for milestone in milestones)
+    return settings.learning_rate * decay**passed
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

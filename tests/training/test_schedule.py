@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from ncapps.training.schedule import augmentation_of, batches, epoch_seed, learning_rate_at
+from ncapps.training.schedule import augmentation_of, batches, epoch_seed, learning_rate_at, stepped_rate_at
 from ncapps.training.settings import TrainSettings
 
 
@@ -34,3 +34,10 @@ def test_epochs_and_seeds_draw_differently():
 def test_the_terminal_phase_is_not_augmented():
     settings = TrainSettings(epochs=10, augment="shift", final_fraction_without_augmentation=0.3)
     assert [augmentation_of(epoch, settings) for epoch in range(10)] == ["shift"] * 7 + ["none"] * 3
+
+
+def test_a_stepped_rate_climbs_then_falls_at_its_milestones_alone():
+    settings = TrainSettings(learning_rate=0.4, warmup=0.1)
+    rates = [stepped_rate_at(step, 100, settings, (0.5, 0.9), 0.5) for step in range(100)]
+    assert rates[:10] == [learning_rate_at(step, 100, settings) for step in range(10)]
+    assert (set(rates[10:50]), set(rates[50:90]), set(rates[90:])) == ({0.4}, {0.2}, {0.1})
