@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ncapps.commands.backbone_options import add_backbone_options, make_backbone
 from ncapps.commands.calibration_images import read_calibration_images
+from ncapps.commands.compress_report import add_report_options, front_asked, write_report
 from ncapps.commands.network_classes import class_codes, class_numbers
 from ncapps.commands.onnx_output import add_int8_option, write_onnx
 from ncapps.errors import InputError
@@ -30,7 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="POINTS",
         help="lose at most so many points on held-out images",
     )
-    parser.add_argument("--held-out", type=int, default=256, metavar="N", help="images that --max-drop is measured on")
+    parser.add_argument(
+        "--held-out",
+        type=int,
+        default=256,
+        metavar="N",
+        help="images that --max-drop and --report are measured on",
+    )
     parser.add_argument(
         "--classes",
         nargs="+",
@@ -42,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="FILE", help="the pruned network")
     parser.add_argument("--onnx", metavar="FILE", help="the pruned network as ONNX too")
     add_int8_option(parser)
+    add_report_options(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the choice of images")
     add_backbone_options(parser, extracting=False)
 
@@ -53,13 +61,13 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if args.int8 and not args.onnx:
         raise InputError("--int8 goes with an ONNX file; say where: --onnx FILE")
     backbone = make_backbone(args)
-    wanted = args.images + (args.held_out if args.max_drop is not None else 0)
+    wanted = args.images + (args.held_out if args.max_drop is not None or args.report else 0)
     images, labels, skipped = read_calibration_images(args.data, backbone, wanted, args.seed)
     codes = class_codes(labels, backbone.classes)
     held = None
-    if args.max_drop is not None:
-        # The photos come in an order that chance decides.
-        count = min(args.held_out, len(images) // 3)
+    # The photos come in an order that chance decides.
+    count = 0 if wanted == args.images else min(args.held_out, len(images) // 3)
+    if count or args.max_drop is not None:
         if count < 1:
             raise InputError(f"--max-drop needs images held out, but only {len(images)} could be read; 3 are the least")
         held = images[:count] if codes is None else (images[:count], codes[:count])
@@ -73,6 +81,7 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         params=args.params,
         max_drop=args.max_drop,
         held_out=held,
+        front=front_asked(args),
         classes=classes,
         importance=args.importance,
         seed=args.seed,
@@ -91,6 +100,9 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     data = {**asdict(report), "macs_ratio": report.macs_ratio, "skipped": skipped, "file": str(args.out)}
     if args.onnx:
         more, more_lines = write_onnx(small.model, images, args.onnx, args)
+        data, lines = {**data, **more}, [*lines, *more_lines]
+    if args.report:
+        more, more_lines = write_report(small, backbone, images, args)
         data, lines = {**data, **more}, [*lines, *more_lines]
     return data, "\n".join(lines)
 

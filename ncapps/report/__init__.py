@@ -1,10 +1,13 @@
 """Figures as SVG, and one self-contained HTML page that holds them; imports matplotlib."""
 
 from ncapps.report.canvas import save_png as save_png
+from ncapps.report.compression import compression_page as compression_page
 from ncapps.report.confusion import confusion_figure as confusion_figure
 from ncapps.report.confusion import plot_confusion as plot_confusion
 from ncapps.report.curves import collapse_figure as collapse_figure
 from ncapps.report.curves import plot_collapse as plot_collapse
+from ncapps.report.depth import depth_figure as depth_figure
+from ncapps.report.depth import plot_depth as plot_depth
 from ncapps.report.gallery import plot_gallery as plot_gallery
 from ncapps.report.geometry import geometry_figure as geometry_figure
 from ncapps.report.geometry import plot_geometry as plot_geometry
@@ -24,3 +27,5 @@ from ncapps.report.scores import plot_scores as plot_scores
 from ncapps.report.scores import scores_figure as scores_figure
 from ncapps.report.tradeoff import plot_tradeoff as plot_tradeoff
 from ncapps.report.tradeoff import tradeoff_figure as tradeoff_figure
+from ncapps.report.widths import plot_widths as plot_widths
+from ncapps.report.widths import widths_figure as widths_figure

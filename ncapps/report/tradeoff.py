@@ -15,7 +15,7 @@ from ncapps.report.checks import as_point
 from ncapps.report.palette import ACCENT, INK, KNOWN, MUTED
 
 
-def plot_tradeoff(points: Iterable[Any], chosen: Any, dense: Any) -> str:
+def plot_tradeoff(points: Iterable[Any], chosen: Any, dense: Any, *, measured: str = "accuracy on new images") -> str:
     """Draw accuracy against the share of multiply-accumulates (MACs) kept, with the chosen model and the dense one.
 
     Parameters
@@ -26,6 +26,8 @@ def plot_tradeoff(points: Iterable[Any], chosen: Any, dense: Any) -> str:
         The model that was kept.
     dense : (share of MACs, accuracy) or None
         The model before pruning.
+    measured : str
+        What the accuracy is, for the axis.
 
     Returns
     -------
@@ -37,10 +39,12 @@ def plot_tradeoff(points: Iterable[Any], chosen: Any, dense: Any) -> str:
     InputError
         If there is no point at all, or one is out of range.
     """
-    return to_svg(tradeoff_figure(points, chosen, dense), "tradeoff")
+    return to_svg(tradeoff_figure(points, chosen, dense, measured=measured), "tradeoff")
 
 
-def tradeoff_figure(points: Iterable[Any], chosen: Any, dense: Any) -> Figure:
+def tradeoff_figure(
+    points: Iterable[Any], chosen: Any, dense: Any, *, measured: str = "accuracy on new images"
+) -> Figure:
     """Return `plot_tradeoff`'s picture as a matplotlib figure, for `save_png`."""
     path = [as_point(point, "a point") for point in points]
     marked = [None if point is None else as_point(point, "a marked model") for point in (chosen, dense)]
@@ -65,7 +69,7 @@ def tradeoff_figure(points: Iterable[Any], chosen: Any, dense: Any) -> Figure:
         left = min(ratio for ratio, _ in everything)
         axes.set_xlim(min(left - 0.06, 0.9), max(ratio for ratio, _ in everything) + 0.06)
         axes.set_xlabel("work left (share of multiply-accumulates)")
-        axes.set_ylabel("accuracy on new images")
+        axes.set_ylabel(measured)
     return figure
 
 
@@ -74,12 +78,14 @@ def _mark(axes: Axes, point: tuple[float, float] | None, name: str, colour: str)
         return
     axes.plot(*point, "o", markersize=12, mfc="white", mec=colour, mew=2.6, zorder=5)
     left = point[0] > 0.85
+    # Above it the label would run into the one of the dense model; below and to the right there is no curve.
+    below = name == "chosen" and point[0] > 0.5
     axes.annotate(
         f"{name}: {point[1]:.1%}",
         point,
-        xytext=(8 if left else 0, 15),
+        xytext=(8, -20) if below else (8 if left else 0, 15),
         textcoords="offset points",
-        ha="right" if left else "center",
+        ha="right" if left else "left" if below else "center",
         color=colour if name == "chosen" else MUTED,
         fontweight="bold",
         zorder=6,
