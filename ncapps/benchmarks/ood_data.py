@@ -104,11 +104,16 @@ def extract_task(
     task: TaskSettings, network: NetworkSettings, sources: TaskSources, settings: OODSettings, *, progress: bool = True
 ) -> TaskFeatures:
     """Extract a network's features of all sets in float32, each once: what the cache holds is read from there."""
+    return extract_sources(make_backbone(task, network, settings), sources, settings.cache, progress=progress)
+
+
+def extract_sources(
+    backbone: Backbone, sources: TaskSources, folder: str | Path, *, progress: bool = True
+) -> TaskFeatures:
+    """Extract any backbone's features of a task's sets, as `extract_task` does; `folder` is the cache's."""
     # Compiled code rounds otherwise, and only long jobs are compiled: a benchmark's features shall not depend on that.
-    extractor = FeatureExtractor(
-        make_backbone(task, network, settings), precision="float32", compile=False, progress=progress
-    )
-    cache, images = Path(settings.cache), {}
+    extractor = FeatureExtractor(backbone, precision="float32", compile=False, progress=progress)
+    cache, images = Path(folder), {}
 
     def extracted(name: str, source: ImageSource) -> Features:
         identity = extractor.identity(source)
