@@ -186,8 +186,9 @@ def _prune(
 
 
 def _row(small: Compressed) -> dict[str, Any]:
-    # The front says what the other rows say.
-    return {**{k: v for k, v in asdict(small.report).items() if k != "front"}, "macs_ratio": small.report.macs_ratio}
+    # The front says what the other rows say, and the profile is the dense network's in all of them.
+    told = {k: v for k, v in asdict(small.report).items() if k not in ("front", "collapse_profile")}
+    return {**told, "macs_ratio": small.report.macs_ratio}
 
 
 def file_bytes(path: Path, keys: tuple[str, ...]) -> Iterator[bytes]:

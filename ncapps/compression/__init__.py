@@ -1,5 +1,7 @@
 """Compression without training: prune inner widths, repair by least squares, save as one safe file."""
 
+from ncapps.compression.collapse_profile import DepthCollapse as DepthCollapse
+from ncapps.compression.collapse_profile import effective_depth as effective_depth
 from ncapps.compression.compressor import compress as compress
 from ncapps.compression.compressor import compress_front as compress_front
 from ncapps.compression.export import export_onnx as export_onnx

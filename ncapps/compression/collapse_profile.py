@@ -62,6 +62,14 @@ def effective_depth(profile: Sequence[DepthCollapse], points: float = 1.0) -> in
     """Return the first position whose accuracy is within `points` percentage points of the last one's.
 
     From there on the classes are told apart, and what is left only draws them together.
+
+    Examples
+    --------
+    >>> labels = np.arange(20) % 2
+    >>> noise = np.random.default_rng(0).normal(size=(20, 3))
+    >>> profile = profile_collapse({"early": noise, "late": noise + 9 * labels[:, None]}, labels)
+    >>> profile[effective_depth(profile)].layer
+    'late'
     """
     enough = profile[-1].accuracy - points / 100 - 1e-9
     return next(place for place, one in enumerate(profile) if one.accuracy >= enough)

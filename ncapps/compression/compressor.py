@@ -64,7 +64,8 @@ def compress(
         Calibration images, preprocessed for the network: a float batch (images, channels, height, width), or an
         iterable of such batches or of (batch, labels) pairs. Some hundred suffice; training images are fine.
     labels : array-like, optional
-        One label an image; only an importance that looks at classes needs them.
+        One label an image; only an importance that looks at classes needs them. With them the report has the dense
+        network's collapse profile.
     macs, params : float, optional
         The whole network's multiply-accumulates, or parameters, after, as a fraction of those before; between 0 and 1,
         and not both. The result costs at most this, and as near to it as whole channels allow. Without any target,

@@ -145,3 +145,9 @@ def test_repairs_rivals_and_class_subsets(settings):
     # The same fraction of every width, as torch-pruning does.
     assert all(len(set(row["widths_after"].values())) == 1 for row in rows)
     assert all(row["images"] == 16 and row["held_out_images"] < 13 for row in rows)
+
+
+def test_rows_leave_out_what_is_the_same_in_all_of_them(settings):
+    (row,) = measure_pruning(replace(settings, seeds=(0,), importances=("l1",), macs=(0.8,)))["rows"]
+    assert not {"front", "collapse_profile"} & set(row)
+    assert {"drop", "seconds", "widths_after", "macs_ratio"} <= set(row)
