@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from ncapps.benchmarks.compressed_jobs_settings import CompressedJobsSettings
 from ncapps.benchmarks.environment import environment
 from ncapps.benchmarks.ood_data import TaskSources, extract_sources, make_backbone, open_task
 from ncapps.benchmarks.pruning import draw_evenly, read_images
+from ncapps.collapse import measure_collapse_from_statistics
 from ncapps.compression import Compressed, compress
 from ncapps.errors import InputError
 from ncapps.features import Backbone, FeatureExtractor, ImageSource
+from ncapps.statistics import ClassStatistics
 from ncapps.transfer import rank_backbones
 from ncapps.transfer.estimate import Estimate
 
@@ -36,7 +38,8 @@ def measure_compressed_jobs(settings: CompressedJobsSettings, *, say: Say = lamb
     -------
     dict
         "table" and "table_dense_statistics", rows as `jobs_table` gives them; "auroc_by_set"; "networks", the cost of
-        each compressed one; "images"; "settings" and "environment".
+        each compressed one and NC1 of its features; "dense", that of the dense one and its collapse profile by depth on
+        the first calibration images; "images"; "settings" and "environment".
 
     Raises
     ------
@@ -52,14 +55,15 @@ def measure_compressed_jobs(settings: CompressedJobsSettings, *, say: Say = lamb
     sources = (known, shots, asked)
     dense = _features(backbone, sources, settings)
     dense_done = run_jobs(dense, settings.new, ood)
-    done, kept, ranks, costs = [], [], [], []
+    done, kept, ranks, costs, profiles = [], [], [], [], []
     for seed in settings.seeds:
         small = _compressed(backbone, known.fit, settings, seed)
         features = _features(_with_model(backbone, small), sources, settings)
         done.append(run_jobs(features, settings.new, ood))
         kept.append(run_jobs(_dense_statistics(features, dense), settings.new, ood))
         ranks.append(_rank(dense, features, settings))
-        costs.append(_cost(small, seed))
+        costs.append({**_cost(small, seed), "nc1": _nc1(features)})
+        profiles.append([asdict(one) for one in small.report.collapse_profile or ()])
         say(f"seed {seed}: {small.report.macs_ratio:.3f} of the operations in {small.report.seconds:.0f} s")
     # The dense network's estimate is the same for each: the same images and draws.
     rank = rank_row(ranks[0][0], [one for _, one in ranks], settings.level)
@@ -68,6 +72,7 @@ def measure_compressed_jobs(settings: CompressedJobsSettings, *, say: Say = lamb
         "table_dense_statistics": jobs_table(dense_done, kept, settings.level),
         "auroc_by_set": {"dense": sets_table(dense_done), "small": [sets_table(one) for one in done]},
         "networks": costs,
+        "dense": {"nc1": _nc1(dense), "collapse_profile": profiles[0]},
         "images": dense.task.provenance,
         "settings": config.to_dict(replace(settings, data="")),
         "environment": environment(seed=settings.seed),
@@ -127,6 +132,11 @@ def _rank(dense: JobFeatures, small: JobFeatures, settings: CompressedJobsSettin
     )
     scores = {row.name: row.scores[found.primary] for row in found.rows}
     return scores["dense"], scores["small"]
+
+
+def _nc1(features: JobFeatures) -> float:
+    fit = features.task.fit
+    return measure_collapse_from_statistics(ClassStatistics.from_features(fit.values, fit.labels)).nc1
 
 
 def _cost(small: Compressed, seed: int) -> dict[str, Any]:

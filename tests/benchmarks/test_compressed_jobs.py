@@ -73,6 +73,9 @@ def test_the_recipe_writes_every_job_before_and_after(settings, fast, tmp_path, 
     assert set(found["auroc_by_set"]["dense"]["etf"]) == {"tin", "specks"}
     assert len(found["auroc_by_set"]["small"]) == 2
     assert found["images"]["sets"]["report"]["images"] == 36
+    assert [one["layer"] for one in found["dense"]["collapse_profile"]][-1] == "linear"
+    assert found["dense"]["nc1"] > 0
+    assert all(one["nc1"] > 0 for one in found["networks"])
     printed = capsys.readouterr().out
     assert "few-shot harmonic" in printed
     assert "written to" in printed
@@ -82,7 +85,7 @@ class Same:
     """A network that compression left as it was."""
 
     class report:  # noqa: N801
-        macs_ratio, seconds = 1.0, 0.0
+        macs_ratio, seconds, collapse_profile = 1.0, 0.0, None
 
     def __init__(self, model):
         self.model = model
