@@ -102,9 +102,15 @@ def _discover(model: nn.Module, example: torch.Tensor) -> Iterator[InnerWidth]:
     with torch.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         graph: Any = torch_pruning.DependencyGraph()
-        graph.build_dependency(
-            model, example, unwrapped_parameters=[], customized_pruners={}, ignored_layers=[], verbose=False
-        )
+        try:
+            graph.build_dependency(
+                model, example, unwrapped_parameters=[], customized_pruners={}, ignored_layers=[], verbose=False
+            )
+        except _GRAPH_ERRORS as error:
+            if not _has_all_edges(graph):
+                raise
+            # Only the maps of the indices along the edges are incomplete: what they would rule out, the gate does.
+            _logger.debug("torch-pruning maps some indices only: %s", _line(error))
         names = {module: name for name, module in model.named_modules()}
         tied = _tied_layers(model)
         for module in list(graph.module2node):
@@ -119,25 +125,27 @@ def _discover(model: nn.Module, example: torch.Tensor) -> Iterator[InnerWidth]:
                 yield width
 
 
+def _has_all_edges(graph: Any) -> bool:
+    nodes = getattr(graph, "module2node", {}).values()
+    return bool(nodes) and all(len(node.dependencies) >= len(node.inputs) + len(node.outputs) for node in nodes)
+
+
 def _width_of(graph: Any, root: nn.Module, names: dict[Any, str], tied: set[str]) -> InnerWidth | None:
-    pruner = graph.get_pruner_of_module(root)
-    channels = pruner.get_out_channels(root)
-    every = list(range(channels))
+    channels = graph.get_pruner_of_module(root).get_out_channels(root)
     coupled: list[str] = []
     consumers: list[Any] = []
-    for item in graph.get_pruning_group(root, pruner.prune_out_channels, every).items:
-        node = item.dep.target
-        if list(item.idxs) != every or list(item.root_idxs) != every:
+    for node, pruning in _members(graph, root):
+        if node is None:
             return None
         if node.module is root:
-            if not graph.is_out_channel_pruning_fn(item.dep.handler):
+            if not graph.is_out_channel_pruning_fn(pruning):
                 return None
         elif node.module not in names:
             if node.type not in (graph.ops.OPTYPE.ELEMENTWISE, graph.ops.OPTYPE.RESHAPE):
                 return None
         elif _is_coupled(node.module, channels):
             coupled.append(names[node.module])
-        elif _is_consumer(node.module, channels) and graph.is_in_channel_pruning_fn(item.dep.handler):
+        elif _is_consumer(node.module, channels) and graph.is_in_channel_pruning_fn(pruning):
             consumers.append(node)
         else:
             return None
@@ -149,6 +157,27 @@ def _width_of(graph: Any, root: nn.Module, names: dict[Any, str], tied: set[str]
     if tied.intersection(members):
         return None
     return InnerWidth(producer=members[0], coupled=members[1:-1], consumer=members[-1], channels=channels)
+
+
+def _members(graph: Any, root: nn.Module) -> Iterator[tuple[Any, Any]]:
+    """Walk from a layer's outputs to all that must shrink with it: node and pruning function; node None ends it.
+
+    torch-pruning's own walk carries the indices along, which a view may multiply again and again without end. Here a
+    map of the indices is where the walk stops: what lies behind it is no inner width.
+    """
+    start = (graph.module2node[root], graph.get_pruner_of_module(root).prune_out_channels)
+    seen, waiting = {start}, [start]
+    while waiting:
+        node, pruning = waiting.pop()
+        yield node, pruning
+        for edge in node.dependencies:
+            following = (edge.target, edge.handler)
+            if not edge.is_triggered_by(pruning) or following in seen:
+                continue
+            if any(mapping is not None for mapping in edge.index_mapping):
+                yield None, None
+            seen.add(following)
+            waiting.append(following)
 
 
 def _is_plain(module: Any, *kinds: type) -> bool:
