@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ncapps.compression.allocation import allocate, uniform
 from ncapps.compression.calibration import Calibration
+from ncapps.compression.closures import held_by_functions
 from ncapps.compression.elimination import Ranking, eliminate
 from ncapps.compression.gate import TOLERANCE, exact_widths, relative_errors
 from ncapps.compression.importance import IMPORTANCES
@@ -22,7 +23,7 @@ from ncapps.compression.macs import CostModel, cost_model, count_macs, layer_par
 from ncapps.compression.moments import WidthMoments, collect_moments
 from ncapps.compression.probe import Probe, probe
 from ncapps.compression.surgery import shrunk_copy
-from ncapps.compression.widths import InnerWidth, find_inner_widths
+from ncapps.compression.widths import InnerWidth, find_inner_widths, tied_layers
 from ncapps.errors import InputError
 
 _logger = logging.getLogger(__name__)
@@ -162,7 +163,7 @@ def prepare(
     device = next(dense.parameters()).device
     chosen = calibration.images[:2] if example is None else torch.as_tensor(example)
     batch = chosen.to(device, torch.float32)
-    found = _exact_probe(dense, batch, time_limit)
+    found = exact_probe(dense, batch, time_limit)
     moments = collect_moments(dense, found, calibration, least=LEAST_WIDTH, progress=progress)
     return Preparation(
         dense=dense,
@@ -180,8 +181,14 @@ def working_copy(model: nn.Module) -> nn.Module:
     Raises
     ------
     InputError
-        If the network cannot be copied.
+        If the network cannot be copied, or the copy would run layers of the network itself.
     """
+    held = held_by_functions(model)
+    if held:
+        raise InputError(
+            f"{type(model).__name__}.{held[0]} is a lambda or inner function that holds on to a layer or tensor, "
+            "so that a copy would go on using this network's; make it a method or a module"
+        )
     try:
         return copy.deepcopy(model).eval()
     except (RuntimeError, TypeError) as error:
@@ -191,14 +198,21 @@ def working_copy(model: nn.Module) -> nn.Module:
         ) from None
 
 
-def _exact_probe(dense: nn.Module, example: torch.Tensor, time_limit: float) -> Probe:
+def exact_probe(dense: nn.Module, example: torch.Tensor, time_limit: float) -> Probe:
+    """Return what one pass shows of a network's inner widths, those alone that pass the gate and fit into memory.
+
+    Raises
+    ------
+    InputError
+        If the network cannot be traced, or no width is left.
+    """
     inner = find_inner_widths(dense, example, time_limit=time_limit)
     found = probe(dense, example, [width for width in inner if _fits(dense, width)])
     passed = set(exact_widths(dense, found.widths, example))
     if not passed:
         raise InputError(
             f"{type(dense).__name__} has no inner width that can be cut exactly: no layer is read by "
-            "exactly one other, the classifier apart, through batch norm or activation alone"
+            "exactly one other, the classifier apart, through batch norm or activation alone" + _hindrances(dense)
         )
     places = [i for i, width in enumerate(found.widths) if width in passed]
     return replace(
@@ -207,6 +221,16 @@ def _exact_probe(dense: nn.Module, example: torch.Tensor, time_limit: float) -> 
         branches=tuple(found.branches[i] for i in places),
         producers=tuple(found.producers[i] for i in places),
     )
+
+
+def _hindrances(dense: nn.Module) -> str:
+    convolutions = [module for module in dense.modules() if isinstance(module, nn.Conv2d)]
+    grouped = sum(1 < module.groups < module.in_channels for module in convolutions)
+    shared = sorted(tied_layers(dense))
+    words = (
+        f"; {grouped} of its {len(convolutions)} convolutions are grouped, which is not supported" if grouped else ""
+    )
+    return words + (f"; {', '.join(shared[:3])} share weights, and such layers are left alone" if shared else "")
 
 
 def _fits(dense: nn.Module, width: InnerWidth) -> bool:

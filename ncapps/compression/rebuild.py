@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import nn
 
 from ncapps import persist
 from ncapps.compression.collapse_profile import DepthCollapse
+from ncapps.compression.preparation import working_copy
 from ncapps.compression.result import (
     KIND,
     VERSION,
@@ -62,14 +62,11 @@ def load_compressed(path: str | Path, model: nn.Module) -> Compressed:
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged: its header lacks or misnames a field ({error})") from None
     _check_backbone(path, shapes, model)
-    rebuilt = copy.deepcopy(model)
+    _check_tensors(path, arrays, plan, shapes)
+    rebuilt = working_copy(model)
     modules: dict[str, Any] = dict(rebuilt.named_modules())
     for name in plan.added_biases:
         modules[name].bias = nn.Parameter(torch.empty(0))
-    expected = set(rebuilt.state_dict())
-    if set(arrays) != expected:
-        odd = sorted(expected.symmetric_difference(arrays))[0]
-        raise InputError(f"{path} is damaged: its tensors do not match its plan, {odd} is missing or too many")
     for name, array in arrays.items():
         _place(modules, name, array)
     for module in modules.values():
@@ -104,6 +101,31 @@ def _check_backbone(path: str | Path, shapes: dict[str, list[int]], model: nn.Mo
         f"{path} was made from another network: {odd} has the shape {shapes.get(odd, 'none')} there and "
         f"{given.get(odd, 'none')} in the {type(model).__name__} given; build it as for compress"
     )
+
+
+def _check_tensors(
+    path: str | Path, arrays: dict[str, np.ndarray], plan: CompressionPlan, shapes: dict[str, list[int]]
+) -> None:
+    """Hold each tensor's shape against what the plan makes of the dense network's."""
+    expected = {name: list(shape) for name, shape in shapes.items()}
+    expected.update({f"{name}.bias": shapes.get(f"{name}.weight", [])[:1] for name in plan.added_biases})
+    for width in plan.widths:
+        if f"{width.consumer}.weight" not in shapes or not 0 < len(width.kept) <= width.channels:
+            raise InputError(f"{path} is damaged: its plan for {width.producer} and {width.consumer} cannot be")
+        expected[f"{width.consumer}.weight"][1] = len(width.kept)
+        for layer in (width.producer, *width.coupled):
+            for name in ("weight", "bias", "running_mean", "running_var"):
+                if f"{layer}.{name}" in expected:
+                    expected[f"{layer}.{name}"][0] = len(width.kept)
+    if set(arrays) != set(expected):
+        odd = sorted(set(expected).symmetric_difference(arrays))[0]
+        raise InputError(f"{path} is damaged: its tensors do not match its plan, {odd} is missing or too many")
+    for name, shape in expected.items():
+        got = list(arrays[name].shape)
+        # safetensors' numpy side turns scalars into vectors of length 1; a class subset cuts the classifier as well.
+        cut = shape if plan.classes is None or not shape else [len(plan.classes), *shape[1:]]
+        if got not in (shape, cut) and (shape or got != [1]):
+            raise InputError(f"{path} is damaged: {name} has the shape {got}, and {shape} by its plan")
 
 
 def _place(modules: dict[str, Any], name: str, array: np.ndarray) -> None:

@@ -112,7 +112,7 @@ def _discover(model: nn.Module, example: torch.Tensor) -> Iterator[InnerWidth]:
             # Only the maps of the indices along the edges are incomplete: what they would rule out, the gate does.
             _logger.debug("torch-pruning maps some indices only: %s", _line(error))
         names = {module: name for name, module in model.named_modules()}
-        tied = _tied_layers(model)
+        tied = tied_layers(model)
         for module in list(graph.module2node):
             if not _is_refittable(module):
                 continue
@@ -207,7 +207,7 @@ def _is_consumer(module: Any, channels: int) -> bool:
     return _is_refittable(module) and module.in_channels == channels
 
 
-def _tied_layers(model: nn.Module) -> set[str]:
+def tied_layers(model: nn.Module) -> set[str]:
     """Return the names of layers that share a parameter with another one, or that have two names."""
     owners = [(name.rpartition(".")[0], id(p)) for name, p in model.named_parameters(remove_duplicate=False)]
     count = Counter(identity for _, identity in owners)
