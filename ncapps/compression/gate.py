@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -22,11 +23,26 @@ def relative_errors(
 ) -> list[float]:
     """Compare the pruned network with the dense one whose consumers ignore the removed channels, before any repair.
 
+    What float32 does not pass is held against float64, where the network runs in it: deep networks magnify the
+    rounding of float32, which is no fault of the cut.
+
     Returns
     -------
     list of float
         Relative error of each consumer's output, in order, then that of the network's output; NaN counts as infinite.
     """
+    errors = _errors(model, widths, kept, example)
+    if max(errors) < TOLERANCE:
+        return errors
+    try:
+        return _errors(copy.deepcopy(model).double(), widths, kept, example.double())
+    except (RuntimeError, TypeError):
+        return errors
+
+
+def _errors(
+    model: nn.Module, widths: Sequence[InnerWidth], kept: Sequence[Sequence[int]], example: torch.Tensor
+) -> list[float]:
     names = [width.consumer for width in widths]
     pruned = _outputs(shrunk_copy(model, widths, kept), names, example)
     zeroed = _outputs(zeroed_copy(model, widths, kept), names, example)
