@@ -1,4 +1,4 @@
-"""Share a budget of operations or parameters out over the inner widths: least loss for each one saved."""
+"""Share a budget of operations, parameters or milliseconds out over the inner widths: least loss for each one saved."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ def allocate(
     """Return how many channels each width keeps so that the whole network costs at most `target` of the dense one.
 
     Each width's cost curve is divided by the energy of the stream that its branch joins, which makes losses of
-    different depths comparable, and replaced by its lower convex hull; then the hull segment with the least loss for
-    each saved operation is taken until the target is met; of the last one only as much as is needed.
+    different depths comparable, and replaced by its lower convex hull over what the removals save; then the hull
+    segment with the least loss for each saved operation is taken until the target is met; of the last one only as much
+    as is needed.
 
     Parameters
     ----------
@@ -33,11 +34,17 @@ def allocate(
         As a fraction of the dense cost; within reach.
     """
     kept = list(channels)
-    segments = [_hull(ranking.losses / energy) for ranking, energy in zip(rankings, energies, strict=True)]
+    segments = [
+        _hull(ranking.losses / energy, cost.progress(index, len(ranking.order)))
+        for index, (ranking, energy) in enumerate(zip(rankings, energies, strict=True))
+    ]
     place = [0] * len(segments)
     budget = target * cost.total
     while cost(kept) > budget:
         index = _cheapest(segments, place, kept, cost)
+        if place[index] == len(segments[index]):
+            # Every width is at its least, which was the target, up to rounding.
+            break
         count = segments[index][place[index]][0]
         place[index] += 1
         missing = cost(kept) - budget
@@ -68,13 +75,13 @@ def _cheapest(segments: list[list[tuple[int, float]]], place: list[int], kept: l
     return int(np.argmin(prices))
 
 
-def _hull(losses: np.ndarray) -> list[tuple[int, float]]:
-    """Return the lower convex hull of a cost curve as segments (channels removed, loss added)."""
+def _hull(losses: np.ndarray, saved: np.ndarray) -> list[tuple[int, float]]:
+    """Return the lower convex hull of losses over savings as segments (channels removed, loss added)."""
     corners = [0]
     for end in range(1, len(losses)):
         while len(corners) > 1:
             a, b = corners[-2], corners[-1]
-            if (losses[b] - losses[a]) * (end - b) < (losses[end] - losses[b]) * (b - a):
+            if (losses[b] - losses[a]) * (saved[end] - saved[b]) < (losses[end] - losses[b]) * (saved[b] - saved[a]):
                 break
             corners.pop()
         corners.append(end)

@@ -15,12 +15,14 @@ from ncapps.compression.calibration import Calibration, gather
 from ncapps.compression.class_subset import cut_outputs, only_classes
 from ncapps.compression.elimination import Ranking
 from ncapps.compression.front import mark, smallest_within
+from ncapps.compression.latency_target import within_latency
 from ncapps.compression.macs import count_macs
 from ncapps.compression.preparation import Preparation, prepare
 from ncapps.compression.repair import VIEWS
 from ncapps.compression.repair import repair as refit
 from ncapps.compression.result import Compressed, shapes_of
 from ncapps.compression.summary import DenseAnswers, ask_dense, make_plan, make_report
+from ncapps.compression.targets import target_of
 from ncapps.errors import InputError
 
 ALLOCATIONS = ("loss", "uniform")
@@ -33,6 +35,8 @@ def compress(
     *,
     macs: float | None = None,
     params: float | None = None,
+    latency_ms: float | None = None,
+    latency_batch: int = 1,
     max_drop: float | None = None,
     importance: str = "obs",
     allocation: str = "loss",
@@ -70,6 +74,12 @@ def compress(
         The whole network's multiply-accumulates, or parameters, after, as a fraction of those before; between 0 and 1,
         and not both. The result costs at most this, and as near to it as whole channels allow. Without any target,
         macs=0.5.
+    latency_ms : float, optional
+        Instead of these, the median milliseconds of one forward pass after, in eager torch, on this machine, the
+        network's device and the present threads. Layers are timed one by one to share it out, and cut networks as a
+        whole to meet it, before the repair; the report has what the result takes.
+    latency_batch : int
+        Images in that pass.
     max_drop : float, optional
         The most percentage points of accuracy to lose on the held-out images; of agreement, where they have no labels.
         Alone, the smallest network within it is looked for; with another target, a network that loses more is given
@@ -87,7 +97,7 @@ def compress(
         Images, or (images, class indices), on which the report compares both networks; `max_drop` needs them.
     front : sequence of float
         Further fractions that are tried from the same statistics, for `report.front`; those out of reach are left out.
-        With `max_drop` it is the search that fills the front.
+        With `max_drop` it is the search that fills the front; with `latency_ms` they are fractions of the layers' time.
     batch_size : int
         Images in a forward pass.
     example_input : Tensor, optional
@@ -113,7 +123,7 @@ def compress(
     Raises
     ------
     InputError
-        If the target is not between 0 and 1 or out of reach, there are no calibration images or they are not finite,
+        If the target is out of its range or out of reach, there are no calibration images or they are not finite,
         the network has no inner width that can be cut exactly or cannot be traced, or labels or held-out images are
         needed and missing.
 
@@ -127,9 +137,11 @@ def compress(
     True
     """
     start = time.perf_counter()
-    unit, target = _target(macs, params, max_drop)
+    unit, target = target_of(
+        macs=macs, params=params, latency_ms=latency_ms, max_drop=max_drop, latency_batch=latency_batch
+    )
     for fraction in front:
-        _target(fraction, None, None)
+        target_of(macs=fraction)
     how = _How(importance=importance, allocation=allocation, seed=seed, repair=repair, views=views, progress=progress)
     _check_settings(model, how)
     chosen, held = _images(images, labels, held_out, calibration, batch_size, seed, classes)
@@ -139,15 +151,21 @@ def compress(
     prepared = prepare(dense, chosen, example=example_input, time_limit=time_limit, progress=progress)
     work = _work(prepared, how, held)
     shapes = shapes_of(model)
+    goal = None
+    if latency_ms is not None:
+        goal = within_latency(prepared, work.rankings, latency_ms, images=latency_batch, allocation=allocation)
+        work, target = replace(work, prepared=goal.prepared), goal.share
 
     def build(fraction: float) -> Compressed:
         return work.build(unit, fraction, classes=classes, shapes=shapes, start=start)
 
-    least = prepared.least(work.rankings, unit)
+    least = work.prepared.least(work.rankings, unit)
     if max_drop is None:
         chosen_first = [target or 0.5, *(one for one in front if one >= least and one != (target or 0.5))]
-        return mark([build(fraction) for fraction in chosen_first], 0)
-    return smallest_within(build, max_drop, unit, target, least)
+        small = mark([build(fraction) for fraction in chosen_first], 0)
+    else:
+        small = smallest_within(build, max_drop, unit, target, least)
+    return small if goal is None else goal.with_times(small)
 
 
 def compress_front(
@@ -180,7 +198,7 @@ def compress_front(
     """
     how = _How(importance=importance, allocation=allocation, seed=seed, repair=repair, views=views, progress=progress)
     for target in macs:
-        _target(target, None, None)
+        target_of(macs=target)
     _check_settings(model, how)
     start = time.perf_counter()
     chosen, held = _images(images, labels, held_out, calibration, batch_size, seed, classes)
@@ -243,18 +261,6 @@ def _work(prepared: Preparation, how: _How, held: Calibration | None) -> _Work:
     rankings = prepared.rank(how.importance, how.seed, progress=how.progress)
     answers = ask_dense(prepared.dense, prepared.probe, prepared.calibration, held)
     return _Work(prepared=prepared, rankings=rankings, how=how, answers=answers)
-
-
-def _target(macs: float | None, params: float | None, max_drop: float | None) -> tuple[str, float | None]:
-    if macs is not None and params is not None:
-        raise InputError(f"macs={macs!r} and params={params!r} are two targets; give one of them")
-    unit, target = ("macs", macs) if params is None else ("params", params)
-    if target is not None and not 0 < target < 1:
-        noun = "operations" if unit == "macs" else "parameters"
-        raise InputError(f"{unit} is the fraction of {noun} to keep, between 0 and 1, but {target!r} came")
-    if max_drop is not None and not 0 <= max_drop < 100:
-        raise InputError(f"max_drop is in percentage points, from 0 to 100, but {max_drop!r} came")
-    return unit, target
 
 
 def _check_settings(model: nn.Module, how: _How) -> None:

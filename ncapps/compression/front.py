@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ncapps.compression.result import Compressed
+from ncapps.compression.targets import NOUNS
 from ncapps.errors import InputError
 
 GENTLEST = 0.97
@@ -54,8 +55,9 @@ def smallest_within(
             break
     if best is None:
         drop = tried[-1].report.drop
+        gentlest = f"{GENTLEST} of the {NOUNS[unit]}" if unit == "latency" else f"{unit}={GENTLEST}"
         raise InputError(
-            f"max_drop={max_drop:g} cannot be kept: even with {unit}={GENTLEST} {drop:.2f} points are lost on "
+            f"max_drop={max_drop:g} cannot be kept: even with {gentlest} {drop:.2f} points are lost on "
             f"{tried[-1].report.held_out_images} held-out images; allow more, or give more calibration images"
         )
     return mark(tried, best)

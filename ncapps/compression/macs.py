@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -48,13 +49,16 @@ class LayerCost:
     Attributes
     ----------
     macs : float
-        Multiply-accumulates of the dense layer for one image.
+        Multiply-accumulates of the dense layer for one image; parameters or milliseconds, where these are counted.
     widths : tuple of int
         Index of each inner width by whose kept fraction the cost is multiplied.
+    shares : tuple of tuple of float
+        For each of these widths the factor with 0, 1, ... channels left, where it is not the kept fraction.
     """
 
     macs: float
     widths: tuple[int, ...]
+    shares: tuple[tuple[float, ...], ...] = ()
 
 
 class CostModel:
@@ -62,7 +66,7 @@ class CostModel:
 
     Parameters
     ----------
-    total : int
+    total : float
         Multiply-accumulates of the dense network.
     layers : list of LayerCost
         The layers that pruning changes.
@@ -70,7 +74,7 @@ class CostModel:
         The dense number of channels of each inner width.
     """
 
-    def __init__(self, total: int, layers: list[LayerCost], channels: list[int]) -> None:
+    def __init__(self, total: float, layers: list[LayerCost], channels: list[int]) -> None:
         self.total = total
         self._layers = layers
         self._channels = channels
@@ -87,12 +91,22 @@ class CostModel:
         fewer[index] -= removed
         return self._sum(touched, kept) - self._sum(touched, fewer)
 
+    def progress(self, index: int, most: int) -> np.ndarray:
+        """Return what 0 to `most` removals from one width save, up to a factor, the other widths being whole."""
+        touched = [layer for layer in self._layers if index in layer.widths]
+        if not any(layer.shares for layer in touched):
+            return np.arange(most + 1.0)
+        kept = self._channels[index] - np.arange(most + 1)
+        shares = [layer.macs * np.asarray(layer.shares[layer.widths.index(index)])[kept] for layer in touched]
+        left = np.sum(shares, axis=0)
+        return left[0] - left
+
     def _sum(self, layers: list[LayerCost], kept: list[int]) -> float:
         total = 0.0
         for layer in layers:
             macs = layer.macs
-            for index in layer.widths:
-                macs *= kept[index] / self._channels[index]
+            for place, index in enumerate(layer.widths):
+                macs *= layer.shares[place][kept[index]] if layer.shares else kept[index] / self._channels[index]
             total += macs
         return total
 

@@ -23,6 +23,7 @@ from ncapps.compression.macs import CostModel, cost_model, count_macs, layer_par
 from ncapps.compression.moments import WidthMoments, collect_moments
 from ncapps.compression.probe import Probe, probe
 from ncapps.compression.surgery import shrunk_copy
+from ncapps.compression.targets import NOUNS
 from ncapps.compression.widths import InnerWidth, find_inner_widths, tied_layers
 from ncapps.errors import InputError
 
@@ -51,6 +52,8 @@ class Preparation:
         One for each width.
     macs : int
         Multiply-accumulates of one image.
+    latency : CostModel or None
+        Milliseconds of the layers that can be cut, where they were timed: see `latency_costs`.
     """
 
     dense: nn.Module
@@ -59,6 +62,7 @@ class Preparation:
     probe: Probe
     moments: tuple[WidthMoments, ...]
     macs: int
+    latency: CostModel | None = None
 
     def rank(self, importance: str, seed: int, *, progress: bool = False) -> tuple[Ranking, ...]:
         """Return each width's order of removal and cost curve by a named importance.
@@ -82,7 +86,17 @@ class Preparation:
         return tuple(IMPORTANCES[importance](one, rng) for one in steps)
 
     def cost(self, unit: str) -> CostModel:
-        """Return the whole network's cost by kept channels, in "macs" or "params"."""
+        """Return the whole network's cost by kept channels, in "macs" or "params"; in "latency" that of its layers.
+
+        Raises
+        ------
+        InputError
+            If the unit is "latency" and the layers were not timed.
+        """
+        if unit == "latency":
+            if self.latency is None:
+                raise InputError("the layers were not timed; within_latency does that and returns what it prepared")
+            return self.latency
         if unit == "macs":
             return cost_model(self.macs, self.probe.widths, self.probe.layer_macs)
         total = sum(parameter.numel() for parameter in self.dense.parameters())
@@ -95,7 +109,7 @@ class Preparation:
 
         Parameters
         ----------
-        unit : {"macs", "params"}
+        unit : {"macs", "params", "latency"}
             What is counted.
         allocation : {"loss", "uniform"}
             Least loss for each unit saved, or the same fraction of every width.
@@ -110,8 +124,7 @@ class Preparation:
         if best > target:
             raise InputError(
                 f"{unit}={target:g} is out of reach: with every inner width at its least, {best:.3f} of the "
-                f"{'operations' if unit == 'macs' else 'parameters'} are left; ask for "
-                f"{unit}={np.ceil(best * 1000) / 1000:g} or more"
+                f"{NOUNS[unit]} are left; ask for {unit}={np.ceil(best * 1000) / 1000:g} or more"
             )
         channels = [width.channels for width in self.probe.widths]
         if allocation == "uniform":

@@ -18,9 +18,7 @@ def shrink(model: nn.Module, width: InnerWidth, kept: Sequence[int]) -> None:
     index = torch.as_tensor(sorted(kept), device=next(model.parameters()).device)
     for name in (width.producer, *width.coupled):
         _cut_outputs(modules[name], index)
-    consumer: Any = modules[width.consumer]
-    _replace(consumer, "weight", consumer.weight.detach()[:, index])
-    fit_sizes(consumer)
+    keep_inputs(modules[width.consumer], index.tolist())
 
 
 def shrunk_copy(model: nn.Module, widths: Sequence[InnerWidth], kept: Sequence[Sequence[int]]) -> nn.Module:
@@ -46,6 +44,14 @@ def zeroed_copy(model: nn.Module, widths: Sequence[InnerWidth], kept: Sequence[S
 def keep_outputs(layer: nn.Module, channels: Sequence[int]) -> None:
     """Keep only these outputs of one layer, in place and in the order given."""
     _cut_outputs(layer, torch.as_tensor(list(channels), device=next(layer.parameters()).device))
+
+
+def keep_inputs(layer: nn.Module, channels: Sequence[int]) -> None:
+    """Keep only these inputs of one ungrouped layer, in place and in the order given."""
+    consumer: Any = layer
+    index = torch.as_tensor(list(channels), device=consumer.weight.device)
+    _replace(consumer, "weight", consumer.weight.detach()[:, index])
+    fit_sizes(consumer)
 
 
 def fit_sizes(module: nn.Module) -> None:
