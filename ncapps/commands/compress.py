@@ -25,6 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--macs", type=float, help="fraction of the operations to keep; 0.5 where no target is given")
     target.add_argument("--params", type=float, help="fraction of the parameters to keep")
+    target.add_argument(
+        "--latency-ms",
+        type=float,
+        metavar="MS",
+        help="milliseconds that one image may take here, in PyTorch on its present threads",
+    )
     parser.add_argument(
         "--max-drop",
         type=float,
@@ -79,6 +85,7 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         labels if classes is None else codes,
         macs=args.macs,
         params=args.params,
+        latency_ms=args.latency_ms,
         max_drop=args.max_drop,
         held_out=held,
         front=front_asked(args),
@@ -93,6 +100,7 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         f"operations {report.macs_before:,} -> {report.macs_after:,} ({report.macs_ratio:.1%})",
         f"parameters {report.params_before:,} -> {report.params_after:,}",
         f"same answer as before on {report.agreement:.1%} of {report.images} calibration images",
+        *_latency_lines(report),
         *_held_out_lines(report),
         *(f"skipped {key}: {reason}" for key, reason in skipped),
         f"wrote {args.out}",
@@ -105,6 +113,12 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         more, more_lines = write_report(small, backbone, images, args)
         data, lines = {**data, **more}, [*lines, *more_lines]
     return data, "\n".join(lines)
+
+
+def _latency_lines(report: CompressionReport) -> list[str]:
+    if report.latency_before_ms is None or report.latency_after_ms is None:
+        return []
+    return [f"one image took {report.latency_before_ms:.3g} ms and takes {report.latency_after_ms:.3g} ms, in PyTorch"]
 
 
 def _held_out_lines(report: CompressionReport) -> list[str]:

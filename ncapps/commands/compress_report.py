@@ -99,6 +99,11 @@ def _settings(args: argparse.Namespace) -> dict[str, str]:
         "torch": torch.__version__,
         "Threads": str(torch.get_num_threads()),
     }
-    asked = (("macs", "operations"), ("params", "parameters"), ("max_drop", "points lost at most"))
+    asked = (
+        ("macs", "operations"),
+        ("params", "parameters"),
+        ("latency_ms", "milliseconds"),
+        ("max_drop", "points lost at most"),
+    )
     targets = [f"{words}: {getattr(args, name):g}" for name, words in asked if getattr(args, name) is not None]
     return {"Target": ", ".join(targets) or "operations: 0.5", **told}

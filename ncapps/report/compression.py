@@ -140,6 +140,9 @@ def _facts(small: Any) -> Table:
         ("Layers made narrower", str(_narrower(report)), f"of {len(report.widths_before)} that can be"),
         ("Same answers", f"{report.agreement:.1%}", f"on {report.images:,} calibration images"),
     ]
+    if report.latency_after_ms is not None:
+        before = f"{report.latency_before_ms:.3g} before, in PyTorch"
+        rows.append(("Milliseconds a pass", f"{report.latency_after_ms:.3g}", before))
     if report.drop is not None:
         low, high = report.drop_interval
         rows.append(("Points lost", f"{report.drop:.2f}", f"95%: {low:.2f} to {high:.2f}, on new images"))

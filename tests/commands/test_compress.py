@@ -1,8 +1,10 @@
 import json
 
 import pytest
+from latency_clock import FIXED_MS, MadeUpClock
 
 from ncapps.cli import main
+from ncapps.compression import stopwatch
 
 
 def test_compress_reaches_its_target(photos, network, tmp_path, capsys):
@@ -46,6 +48,19 @@ def test_parameters_and_operations_are_not_both_a_target(photos, network, tmp_pa
     assert 0.6 < after / before <= 0.7
     with pytest.raises(SystemExit):
         main(["compress", str(photos), "--params", "0.7", "--macs", "0.7", "--out", str(out), *network])
+
+
+def test_milliseconds_are_a_target_too(photos, network, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(stopwatch, "time_modules", MadeUpClock())
+    asked = ["compress", str(photos), "--out", str(tmp_path / "s"), *network]
+    assert main([*asked, "--latency-ms", "200"]) == 0
+    told = capsys.readouterr().out
+    before, after = (float(part.split(" ms")[0]) for part in told.split("one image took ")[1].split("and takes "))
+    assert FIXED_MS < after <= 200 < before
+    assert main([*asked, "--latency-ms", "1", "--json"]) == 2
+    assert "latency_ms=1 is out of reach: a pass takes" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*asked, "--latency-ms", "200", "--macs", "0.7"])
 
 
 def test_only_some_classes_by_name(photos, network, tmp_path, capsys):

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from ncapps.cli import main
-from ncapps.commands.compress_report import FRONT, front_asked
+from ncapps.commands.compress_report import FRONT, _settings, front_asked
 
 
 @pytest.mark.parametrize("form", [["--onnx"], []])
@@ -28,6 +28,16 @@ def test_the_page_is_written_with_the_front_and_times(photos, network, tmp_path,
     assert "operations: 0.6" in text
     assert f"after, {runtime}" in text
     assert str(photos) not in text, "no path of this machine on the page"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [({"latency_ms": 12.5, "max_drop": 1.0}, "milliseconds: 12.5, points lost at most: 1"), ({}, "operations: 0.5")],
+)
+def test_the_target_is_told(given, words):
+    asked = {"data": "photos", "backbone": "b", "importance": "obs", "seed": 0, "macs": None, "params": None}
+    args = argparse.Namespace(**{**asked, "latency_ms": None, "max_drop": None, **given})
+    assert _settings(args)["Target"] == words
 
 
 def test_further_sizes_are_for_the_page_and_the_search_has_its_own():

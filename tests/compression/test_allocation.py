@@ -61,6 +61,19 @@ def test_a_flat_stretch_behind_a_hump_is_seen_through_the_hull():
     assert allocate([hump, line], [1.0, 1.0], CHANNELS, cost(), 0.7) == [2, 8]
 
 
+def test_where_savings_come_in_steps_only_whole_steps_are_cut():
+    """One channel fewer saves nothing in the first width, but four save as much as in the second, at half the loss."""
+    steps, smooth = tuple(-(-kept // 4) / 2 for kept in range(9)), tuple(kept / 8 for kept in range(9))
+    layers = [LayerCost(macs=500.0, widths=(i,), shares=(curve,)) for i, curve in enumerate((steps, smooth))]
+    curves = [ranking(np.arange(8)), ranking(2 * np.arange(8))]
+    assert allocate(curves, [1.0, 1.0], CHANNELS, CostModel(1000.0, layers, CHANNELS), 0.75) == [4, 8]
+
+
+def test_the_least_of_all_is_no_further_than_the_least():
+    """A target that is the least up to rounding ends there."""
+    assert allocate([CHEAP, DEAR], [1.0, 1.0], CHANNELS, cost(), 0.3 * (1 - 1e-15)) == [1, 1]
+
+
 @pytest.mark.parametrize("target", [0.9, 0.6, 0.4])
 def test_uniform_takes_the_same_fraction_of_all(target):
     kept = uniform([16, 64], [1, 4], wide_cost(), target)

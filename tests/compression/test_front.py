@@ -80,6 +80,8 @@ def test_a_bound_that_cannot_be_kept_is_one_clear_line():
     with pytest.raises(InputError, match=r"max_drop=1 cannot be kept: even with macs=0\.97 9\.00 points are lost"):
         smallest_within(builder(lambda f: 9.0, log), 1.0, "macs", None, 0.2)
     assert max(log) == GENTLEST
+    with pytest.raises(InputError, match=r"even with 0\.97 of the time of the layers that can be cut 9\.00 points"):
+        smallest_within(builder(lambda f: 9.0, []), 1.0, "latency", 0.4, 0.2)
 
 
 def test_compress_keeps_the_bound_or_says_so(model, images):

@@ -58,6 +58,15 @@ def test_what_was_not_measured_is_not_told(small):
         assert absent not in page, absent
 
 
+def test_a_target_in_milliseconds_is_told_where_it_was_one(small):
+    assert "Milliseconds a pass" not in compression_page(small).render()
+    report = replace(small.report, latency_before_ms=12.345, latency_after_ms=6.789)
+    page = compression_page(replace(small, report=report)).render()
+    assert ">Milliseconds a pass</th>" in page
+    assert "6.79" in page
+    assert "12.3 before, in PyTorch" in page
+
+
 def test_without_labels_agreement_is_told_instead_of_accuracy(small):
     report = replace(small.report, held_out_accuracy_before=None, held_out_accuracy_after=None)
     page = compression_page(replace(small, report=report)).render()
