@@ -6,6 +6,10 @@ from ncapps.compression.compressor import compress as compress
 from ncapps.compression.compressor import compress_front as compress_front
 from ncapps.compression.export import export_onnx as export_onnx
 from ncapps.compression.export import export_program as export_program
+from ncapps.compression.fine_tuning import FineTuned as FineTuned
+from ncapps.compression.fine_tuning import fine_tune as fine_tune
+from ncapps.compression.fine_tuning_run import FineTuneRecord as FineTuneRecord
+from ncapps.compression.fine_tuning_settings import FineTuneSettings as FineTuneSettings
 from ncapps.compression.head_projection import HeadProjection as HeadProjection
 from ncapps.compression.head_projection import project_head as project_head
 from ncapps.compression.importance import IMPORTANCES as IMPORTANCES

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ncapps.arrays import as_labels, to_numpy
 from ncapps.errors import InputError
@@ -34,10 +35,21 @@ class Calibration:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def codes(self) -> np.ndarray | None:
+        """The labels where they are integers, such as a network's output indices; None otherwise."""
+        return self.labels if self.labels is not None and self.labels.dtype.kind in "iu" else None
+
     def batches(self, device: torch.device) -> Iterator[torch.Tensor]:
         """Yield the images in order, on a device."""
         for batch in self.images.split(self.batch_size):
             yield batch.to(device)
+
+    @torch.no_grad()
+    def outputs(self, model: nn.Module) -> np.ndarray:
+        """Return a network's outputs for all images, shape (images, outputs)."""
+        device = next(model.parameters()).device
+        return torch.cat([model(batch).flatten(1).cpu() for batch in self.batches(device)]).numpy()
 
 
 def gather(images: Any, labels: Any, *, limit: int, batch_size: int, seed: int, name: str = "images") -> Calibration:

@@ -60,6 +60,8 @@ class CompressionPlan:
         Multiply-accumulates of one image, whole network.
     classes : tuple of int or None
         The dense network's outputs that are left, where not all are.
+    fine_tuned_epochs : int
+        Epochs of training after the repair: see `ncapps.compression.fine_tune`.
     """
 
     widths: tuple[WidthPlan, ...]
@@ -70,6 +72,7 @@ class CompressionPlan:
     macs_before: int
     macs_after: int
     classes: tuple[int, ...] | None = None
+    fine_tuned_epochs: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import nn
 
 from ncapps.compression.calibration import Calibration
@@ -78,13 +77,13 @@ def ask_dense(dense: nn.Module, found: Probe, chosen: Calibration, held: Calibra
     """Run the dense network on all images, the collapse profile being read off the same pass."""
     pooled = PooledInputs()
     with pooled.gathering(dense, () if chosen.labels is None else depths(found)):
-        on_chosen = _outputs(dense, chosen)
+        on_chosen = chosen.outputs(dense)
     return DenseAnswers(
         params=sum(p.numel() for p in dense.parameters()),
         chosen=chosen,
         held=held,
         on_chosen=on_chosen,
-        on_held=None if held is None else _outputs(dense, held),
+        on_held=None if held is None else held.outputs(dense),
         profile=None if chosen.labels is None else profile_collapse(pooled.values, chosen.labels),
     )
 
@@ -95,7 +94,7 @@ def make_report(plan: CompressionPlan, dense: DenseAnswers, small: nn.Module, st
     on_held = _drop(dense.on_held, small, held) if held is not None and dense.on_held is not None else None
     macs_ratio = plan.macs_after / plan.macs_before
     before, after = dense.params, sum(p.numel() for p in small.parameters())
-    agreement = measure_drop(dense.on_chosen, _outputs(small, chosen)).agreement
+    agreement = measure_drop(dense.on_chosen, chosen.outputs(small)).agreement
     points = None if on_held is None else on_held.points
     own = FrontPoint(macs_ratio=macs_ratio, params_ratio=after / before, agreement=agreement, drop=points, chosen=True)
     return CompressionReport(
@@ -120,11 +119,4 @@ def make_report(plan: CompressionPlan, dense: DenseAnswers, small: nn.Module, st
 
 
 def _drop(before: np.ndarray, small: nn.Module, images: Calibration) -> Drop:
-    labels = images.labels if images.labels is not None and images.labels.dtype.kind in "iu" else None
-    return measure_drop(before, _outputs(small, images), labels)
-
-
-def _outputs(model: nn.Module, images: Calibration) -> np.ndarray:
-    device = next(model.parameters()).device
-    with torch.no_grad():
-        return torch.cat([model(batch).flatten(1).cpu() for batch in images.batches(device)]).numpy()
+    return measure_drop(before, images.outputs(small), images.codes)

@@ -81,7 +81,8 @@ def load_checkpoint(
     _check_settings(path, header, settings)
     if header["data"] != data:
         raise InputError(
-            f"the checkpoint {path} is of a run on other images or labels; name another file to start anew"
+            f"the checkpoint {path} is of a run on other images or labels, or of other networks; "
+            "name another file to start anew"
         )
     part = {kind: _under(arrays, f"{kind}/") for kind in ("model", "head", "optimizer")}
     model.load_state_dict({name: torch.from_numpy(value) for name, value in part["model"].items()})
