@@ -83,7 +83,7 @@ def measure_pruning(settings: PruningSettings) -> dict[str, Any]:
     root = Path(settings.data_root)
     model = build_model(BackboneSpec(name=settings.name, checkpoint=str(root / settings.checkpoint))).eval()
     train, test = open_images(root / settings.calibration_data), open_images(root / settings.test_data)
-    (train_names, train_codes), (test_names, test_codes) = _classes_of(train), _classes_of(test)
+    (train_names, train_codes), (test_names, test_codes) = classes_of(train), classes_of(test)
     if train_names != test_names:
         raise InputError(
             f"calibration and test images must be of the same classes, but {train.name} has {', '.join(train_names)} "
@@ -200,8 +200,14 @@ def file_bytes(path: Path, keys: tuple[str, ...]) -> Iterator[bytes]:
         yield from (archive.read(key) for key in keys)
 
 
-def _classes_of(source: ImageSource) -> tuple[list[str], np.ndarray]:
-    """Return the sorted class names, and the images' places among them."""
+def classes_of(source: ImageSource) -> tuple[list[str], np.ndarray]:
+    """Return the sorted class names, and the images' places among them.
+
+    Raises
+    ------
+    InputError
+        If the source has no labels.
+    """
     if source.labels is None:
         raise InputError(f"{source.name} has no labels; put the images of each class into a folder of its own")
     names, codes = np.unique(np.asarray(source.labels), return_inverse=True)
