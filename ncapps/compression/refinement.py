@@ -12,6 +12,8 @@ from torch.func import functional_call
 from ncapps.compression.curvature import Curvature
 from ncapps.compression.derivative import ChainDerivative, Link
 
+LEAST_GAIN = 3e-3
+"""A step that lowers the error by less, as a fraction of it, is not taken: it is not worth another look."""
 DAMPING = 1e-1
 """Tikhonov damping, as a fraction of the curvature's Kronecker approximation."""
 
@@ -62,14 +64,14 @@ def apply(layer: nn.Module, inputs: torch.Tensor, weight: torch.Tensor, *, bias:
     return functional_call(layer, {"weight": weight[:, :-1].reshape(shape), "bias": constant}, (inputs,))
 
 
-def refine(pair: Pair, gram: torch.Tensor, *, iterations: int) -> torch.Tensor | None:
-    """Return what to add to the producer's output, as a weight with the bias last; None if nothing is gained.
+def refine(pair: Pair, gram: torch.Tensor, *, iterations: int, judge: Pair | None = None) -> torch.Tensor | None:
+    """Return what to add to the producer's weight, its bias last; None if hardly anything is gained.
 
     One Gauss-Newton step on the squared error of the consumer's output: with what lies between replaced by its
     derivative, that output is linear in the producer's weight, and the least-squares problem is solved by
     preconditioned conjugate gradients. The preconditioner is the Kronecker product of the producer's input moment with
-    what the consumer makes of its output (Martens and Grosse 2015, section 3). The step is halved until the true error
-    falls.
+    what the consumer makes of its output (Martens and Grosse 2015, section 3). How much of the step is taken is decided
+    by the true error on images that it was not fitted to, where there are such: late layers learn images by heart.
 
     Parameters
     ----------
@@ -78,6 +80,8 @@ def refine(pair: Pair, gram: torch.Tensor, *, iterations: int) -> torch.Tensor |
         depthwise convolution.
     iterations : int
         Iterations of conjugate gradients: few, since those that come first matter most and generalise best.
+    judge : Pair, optional
+        The same layers on other images; by default those of `pair`.
 
     Returns
     -------
@@ -89,12 +93,32 @@ def refine(pair: Pair, gram: torch.Tensor, *, iterations: int) -> torch.Tensor |
     error = pair.wanted - pair.read(derivative.end)
     curvature = Curvature(gram.float(), _outer(pair, derivative))
     step = _conjugate_gradients(_Linearised(pair, derivative), error, curvature, iterations)
-    before = float(error.square().sum())
-    for size in (1.0, 0.5, 0.25):
-        moved = raw + apply(pair.producer, pair.inputs, size * step)
-        if float((pair.wanted - pair.read(pair.follow(moved))).square().sum()) < before:
-            return size * step
-    return None
+    judge = judge or pair
+    raw = raw if judge is pair else judge.producer.forward(judge.inputs)
+    change = apply(judge.producer, judge.inputs, step)
+
+    def error_of(size: float) -> float:
+        return float((judge.wanted - judge.read(judge.follow(raw + size * change))).square().sum())
+
+    errors = {size: error_of(size) for size in (0.0, 0.5, 1.0)}
+    point = lowest_point(*errors.values())
+    errors.setdefault(point, error_of(point))
+    size = min(errors, key=errors.__getitem__)
+    return size * step if errors[0.0] - errors[size] > LEAST_GAIN * errors[0.0] else None
+
+
+def lowest_point(start: float, middle: float, end: float) -> float:
+    """Return where in [0, 1] the parabola through errors at 0, 0.5 and 1 is lowest.
+
+    Examples
+    --------
+    >>> lowest_point(1.0, 0.25, 0.0), lowest_point(1.0, 0.0, 1.0), lowest_point(1.0, 2.0, 4.0)
+    (1.0, 0.5, 0.0)
+    """
+    bend = 2 * (start - 2 * middle + end)
+    if bend > 0:
+        return min(1.0, max(0.0, (bend - (end - start)) / (2 * bend)))
+    return 0.0 if start <= end else 1.0
 
 
 class _Linearised:

@@ -21,9 +21,9 @@ from ncapps.compression.segment import Segment
 from ncapps.compression.visits import Visit
 from ncapps.compression.widths import InnerWidth
 
-ITERATIONS = 4
+ITERATIONS = 5
 """Iterations of conjugate gradients in each refinement."""
-POSITIONS = 2**17
+POSITIONS = 2**15
 """About so many output positions, of as many images as it takes, enter one refinement."""
 FEWEST_IMAGES = 16
 """Of so many images at least, however many positions that is."""
@@ -179,24 +179,40 @@ class Refitter:
             producer = self._modules[name]
             if place and gained:
                 written.inputs = self._outputs(chain[place - 1], written.segments)
-            count = sum(map(len, wanted))
             positions = RowSampler.positions(producer, producer.forward(written.inputs[0][:1]))
-            # Each turn looks at other images, where there are more than it takes.
-            stride = max(1, min(count * positions // POSITIONS, count // FEWEST_IMAGES))
-            pair = Pair(
-                producer=producer,
-                consumer=self._modules[branch.layer],
-                between=self._links(chain[place:], segments),
-                inputs=torch.cat(_every(written.inputs, stride, turn)),
-                wanted=torch.cat(_every(wanted, stride, turn)),
-                weight=solution.T.float(),
+            fitted, judged = (
+                Pair(
+                    producer=producer,
+                    consumer=self._modules[branch.layer],
+                    between=self._links(chain[place:], segments),
+                    inputs=torch.cat(_chosen(written.inputs, masks)),
+                    wanted=torch.cat(_chosen(wanted, masks)),
+                    weight=solution.T.float(),
+                )
+                for masks in self._images(positions, turn)
             )
-            step = refine(pair, written.gram, iterations=ITERATIONS)
+            step = refine(fitted, written.gram, iterations=ITERATIONS, judge=judged)
             if step is not None:
                 written.solution = written.solution + step.T
                 _install(self._modules, written.branch, written.solution, written.gram)
                 gained = True
         return gained
+
+    def _images(self, positions: int, turn: int) -> tuple[Batches, Batches]:
+        """Return masks of the images that a step is fitted to, and of others that judge it; other ones each turn."""
+        first = torch.cat(list(self._first))
+        sizes = [len(mask) for mask in self._first]
+        halves = [first, ~first] if turn % 2 == 0 else [~first, first]
+        if not all(bool(half.any()) for half in halves):
+            halves = [torch.ones_like(first)] * 2
+        found = []
+        for half, most in zip(halves, (POSITIONS, POSITIONS // 2), strict=True):
+            places = torch.nonzero(half)[:, 0]
+            stride = max(1, min(len(places) * positions // most, len(places) // FEWEST_IMAGES))
+            mask = torch.zeros_like(first)
+            mask[places[turn // 2 % stride :: stride]] = True
+            found.append(list(mask.split(sizes)))
+        return found[0], found[1]
 
     def _links(self, names: Sequence[str], last: dict[str, Segment | None]) -> tuple[Link, ...]:
         """Return what lies between the first of some layers of a width and its consumer."""
@@ -214,6 +230,10 @@ class Refitter:
         producer, segment = self._modules[name], between[name]
         assert segment is not None
         return [segment(producer.forward(inputs)) for inputs in self._written[name].inputs]
+
+
+def _chosen(batches: Sequence[torch.Tensor], masks: Sequence[torch.Tensor]) -> Batches:
+    return [batch[mask] for batch, mask in zip(batches, masks, strict=True)]
 
 
 def _every(batches: Sequence[torch.Tensor], stride: int, offset: int) -> Batches:

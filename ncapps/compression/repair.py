@@ -17,7 +17,7 @@ from ncapps.compression.refit import Chains, Refitter, Stop, chains_of
 from ncapps.compression.segment import SegmentRecorder
 from ncapps.compression.visits import Run, Visit, visiting
 
-ROUNDS = 2
+ROUNDS = 4
 """How often a producer is refitted for its consumer, and the consumer after it."""
 VIEWS = 4
 """Views of each calibration image: with the image alone, a producer learns the images by heart."""
@@ -59,7 +59,7 @@ def repair(
     left = {width.producer: sorted(channels) for width, channels in zip(probe.widths, kept, strict=True)}
     shrunk = [width for width in probe.widths if len(left[width.producer]) < width.channels]
     left.update({branch.layer: left[producer] for producer, branch in probe.depthwise if producer in left})
-    passes = plan_passes(probe, calibration, views=views, seed=seed)
+    passes = plan_passes(probe, calibration, views=views, seed=seed, inputs=_inputs_of(pruned))
     _give_biases(pruned, passes)
     total = sum(len(one.branches) for one in passes)
     with tqdm(total=total, desc="repair", unit="layer", disable=None if progress else True, leave=False) as bar:
@@ -133,6 +133,12 @@ def _target(dense: nn.Module, visit: Visit, kept: Sequence[int] | None) -> torch
     if kept is None:
         return values
     return values[:, kept] if isinstance(dense.get_submodule(visit.branch.layer), nn.Conv2d) else values[..., kept]
+
+
+def _inputs_of(model: nn.Module) -> dict[str, tuple[int, int]]:
+    """Return, of each layer, the inputs of one output and the output channels."""
+    layers = {n: m.weight for n, m in model.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))}
+    return {name: (weight[0].numel() + 1, len(weight)) for name, weight in layers.items()}
 
 
 def _give_biases(model: nn.Module, passes: Sequence[Pass]) -> None:

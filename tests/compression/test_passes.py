@@ -65,3 +65,13 @@ def test_passes_of_about_the_same_size_are_one(second):
     )
     assert len(passes) == 1
     assert len(passes[0].images) == 1000 // max(100, second)
+
+
+def test_layers_with_many_inputs_and_few_positions_see_more_views(monkeypatch):
+    monkeypatch.setattr("ncapps.compression.passes.ROWS_PER_INPUT", 10)
+    probe = probe_of([400, 400, 16, 16], [(0, 1), (2, 3)])
+    # Ten images: 1,000 positions for 9 inputs, and 40 for 16.
+    inputs = {"0": (9, 4), "1": (9, 4), "2": (16, 4), "3": (16, 4)}
+    early, late = plan_passes(probe, images(10), views=8, seed=0, inputs=inputs)
+    assert (early.views, late.views) == (1, 4)
+    assert [one.views for one in plan_passes(probe, images(10), views=3, seed=0, inputs=inputs)] == [1, 3]
