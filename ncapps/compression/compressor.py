@@ -15,6 +15,7 @@ from ncapps.compression.calibration import Calibration, gather
 from ncapps.compression.class_subset import cut_outputs, only_classes
 from ncapps.compression.elimination import Ranking
 from ncapps.compression.front import mark, smallest_within
+from ncapps.compression.importance.torch_pruning import TORCH_PRUNING
 from ncapps.compression.latency_target import within_latency
 from ncapps.compression.macs import count_macs
 from ncapps.compression.preparation import Preparation, prepare
@@ -47,6 +48,7 @@ def compress(
     batch_size: int = 128,
     example_input: torch.Tensor | None = None,
     seed: int = 0,
+    heads: bool = True,
     repair: bool | str = True,
     views: int = VIEWS,
     time_limit: float = 60.0,
@@ -54,11 +56,11 @@ def compress(
 ) -> Compressed:
     """Prune a trained network to a target and repair it, without training.
 
-    Inner widths (the channels between one layer and the next inside a block) are cut, streams and features keep their
-    width. Channels go in the order of the importance, shared out over the layers by least loss for each operation
-    saved; the layers that write and read them are refitted by least squares, in order, so that each stream becomes the
-    dense network's again; batch norms between them are re-estimated. Layers with large outputs are refitted on
-    fewer of the images, so that these fit into memory a few times over.
+    Inner widths (the channels between one layer and the next inside a block) and attention heads are cut, streams and
+    features keep their width. Channels go in the order of the importance, shared out over the layers by least loss for
+    each operation saved; the layers that write and read them are refitted by least squares, in order, so that each
+    stream becomes the dense network's again; batch norms between them are re-estimated. Layers with large outputs are
+    refitted on fewer of the images, so that these fit into memory a few times over.
 
     Parameters
     ----------
@@ -104,6 +106,9 @@ def compress(
         A batch for tracing the network; by default two calibration images.
     seed : int
         Seed of the choice of images and of random importances.
+    heads : bool
+        Whether attention heads are cut too, where that is exact: see `ncapps.compression.heads.find_heads`. A head
+        keeps its size, and one head at least is left. torch-pruning's importances leave heads alone.
     repair : bool or "batchnorm"
         Whether to refit and re-estimate; for comparison, "batchnorm" re-estimates all batch norms and refits nothing,
         and with False the network is cut and nothing else.
@@ -148,7 +153,8 @@ def compress(
     if max_drop is not None and held is None:
         raise InputError("max_drop is measured on held-out images; pass held_out=(images, labels)")
     dense = model if classes is None else cut_outputs(model, chosen.images[:2], classes)
-    prepared = prepare(dense, chosen, example=example_input, time_limit=time_limit, progress=progress)
+    cuts_heads = heads and importance not in TORCH_PRUNING
+    prepared = prepare(dense, chosen, example=example_input, time_limit=time_limit, progress=progress, heads=cuts_heads)
     work = _work(prepared, how, held)
     shapes = shapes_of(model)
     goal = None
@@ -181,6 +187,7 @@ def compress_front(
     classes: Sequence[int] | None = None,
     batch_size: int = 128,
     seed: int = 0,
+    heads: bool = True,
     repair: bool | str = True,
     views: int = VIEWS,
     time_limit: float = 60.0,
@@ -203,7 +210,8 @@ def compress_front(
     start = time.perf_counter()
     chosen, held = _images(images, labels, held_out, calibration, batch_size, seed, classes)
     dense = model if classes is None else cut_outputs(model, chosen.images[:2], classes)
-    prepared = prepare(dense, chosen, example=None, time_limit=time_limit, progress=progress)
+    cuts_heads = heads and importance not in TORCH_PRUNING
+    prepared = prepare(dense, chosen, example=None, time_limit=time_limit, progress=progress, heads=cuts_heads)
     work = _work(prepared, how, held)
     passed = time.perf_counter() - start
     shapes = shapes_of(model)

@@ -47,7 +47,7 @@ def _errors(
     pruned = _outputs(shrunk_copy(model, widths, kept), names, example)
     zeroed = _outputs(zeroed_copy(model, widths, kept), names, example)
     # A consumer that writes another width has lost channels in the pruned network alone.
-    left = {width.producer: sorted(channels) for width, channels in zip(widths, kept, strict=True)}
+    left = {width.producer: width.outputs(channels) for width, channels in zip(widths, kept, strict=True)}
     for place, name in enumerate(names):
         if name in left:
             channel_dim = 1 if isinstance(model.get_submodule(name), nn.Conv2d) else -1

@@ -20,7 +20,7 @@ def count_macs(model: nn.Module, example: torch.Tensor) -> int:
     Parameters
     ----------
     model : nn.Module
-        The network; its training flag is restored.
+        The network; its training flags and `requires_grad` are restored.
     example : Tensor
         A batch that the network accepts, on its device; the count is divided by the number of its images.
 
@@ -31,15 +31,32 @@ def count_macs(model: nn.Module, example: torch.Tensor) -> int:
     >>> count_macs(torch.nn.Linear(8, 4), torch.zeros(2, 8))
     32
     """
+    return _counted(model, example).get_total_flops() // (2 * example.shape[0])
+
+
+def module_macs(model: nn.Module, example: torch.Tensor) -> dict[str, float]:
+    """Return the multiply-accumulates of one image in each module, those inside of it included, by name."""
+    root = f"{type(model).__name__}."
+    flops = {name: sum(one.values()) for name, one in _counted(model, example).get_flop_counts().items()}
+    images = 2 * example.shape[0]
+    return {name[len(root) :]: count / images for name, count in flops.items() if f"{name}.".startswith(root)}
+
+
+def _counted(model: nn.Module, example: torch.Tensor) -> FlopCounterMode:
     training = [module for module in model.modules() if module.training]
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     model.eval()
+    # The counter asks what requires a gradient for its history, which a view of a parameter has not without gradients.
+    model.requires_grad_(False)
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             model(example)
     finally:
         for module in training:
             module.training = True
-    return counter.get_total_flops() // (2 * example.shape[0])
+        for parameter in learning:
+            parameter.requires_grad_(True)
+    return counter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +132,7 @@ def cost_model(total: int, widths: tuple[InnerWidth, ...], layer_macs: dict[str,
     """Return the cost model of a network with these inner widths, from the dense cost of its layers by name."""
     scaled: dict[str, list[int]] = {}
     for index, width in enumerate(widths):
-        for name in (width.producer, *width.coupled, width.consumer):
+        for name in width.costly:
             if name in layer_macs:
                 scaled.setdefault(name, []).append(index)
     layers = [LayerCost(macs=layer_macs[name], widths=tuple(indices)) for name, indices in scaled.items()]

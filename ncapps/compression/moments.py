@@ -27,7 +27,8 @@ class WidthMoments:
     width : InnerWidth
         The layers.
     taps : int
-        Kernel taps of the consumer (1 for a linear layer); row c * taps + t of `gram` is channel c at tap t.
+        Inputs of the consumer for each channel: its kernel's taps, 1 for a linear layer, or a head's size; row
+        c * taps + t of `gram` is channel c at tap t.
     gram : Tensor
         E[a aᵀ] of the consumer's input with a constant 1 appended, float64, shape (channels * taps + 1, same).
     weight : Tensor
@@ -36,7 +37,7 @@ class WidthMoments:
     producer_weight : Tensor
         The producer's weight, shape (channels, fan-in).
     activity : ndarray
-        Mean input of the consumer for each image and channel, float32, shape (images, channels).
+        Mean input of the consumer for each image and channel, of a head its norm; float32, shape (images, channels).
     labels : ndarray or None
         The images' class names.
     energy : float
@@ -144,14 +145,14 @@ def _finish(
         )
     producer = modules[width.producer].weight.detach()
     taps = (len(sums.gram) - 1) // width.channels
-    activity = np.concatenate(sums.activity).reshape(-1, width.channels, taps)[:, :, taps // 2]
+    activity = np.concatenate(sums.activity).reshape(-1, width.channels, taps)
     return WidthMoments(
         width=width,
         taps=taps,
         gram=sums.gram / sums.rows,
         weight=bias_and_weight(modules, branch),
-        producer_weight=producer.reshape(len(producer), -1),
-        activity=activity,
+        producer_weight=width.rows(producer),
+        activity=width.activity(activity),
         labels=labels,
         energy=max(sums.energy / sums.rows, 1e-12),
         least_width=max(1, int(np.ceil(least * width.channels))),

@@ -17,6 +17,7 @@ from ncapps.compression.calibration import Calibration
 from ncapps.compression.closures import held_by_functions
 from ncapps.compression.elimination import Ranking, eliminate
 from ncapps.compression.gate import TOLERANCE, exact_widths, relative_errors
+from ncapps.compression.heads import HeadWidth, attention_macs, find_heads
 from ncapps.compression.importance import IMPORTANCES
 from ncapps.compression.importance.torch_pruning import TORCH_PRUNING, torch_pruning_scores
 from ncapps.compression.macs import CostModel, cost_model, count_macs, layer_parameters
@@ -70,10 +71,12 @@ class Preparation:
         Raises
         ------
         InputError
-            If the importance is unknown, or needs labels that are missing.
+            If the importance is unknown, needs labels that are missing, or knows no attention heads.
         """
         steps = tqdm(self.moments, desc="selection", unit="layer", disable=None if progress else True, leave=False)
         if importance in TORCH_PRUNING:
+            if any(isinstance(width, HeadWidth) for width in self.probe.widths):
+                raise InputError(f"importance {importance!r} has no scores for attention heads; prepare without heads")
             scores = torch_pruning_scores(
                 self.dense, self.example, self.probe.widths, importance, self.calibration, seed=seed
             )
@@ -162,9 +165,15 @@ class Preparation:
 
 
 def prepare(
-    model: nn.Module, calibration: Calibration, *, example: torch.Tensor | None, time_limit: float, progress: bool
+    model: nn.Module,
+    calibration: Calibration,
+    *,
+    example: torch.Tensor | None,
+    time_limit: float,
+    progress: bool,
+    heads: bool = False,
 ) -> Preparation:
-    """Copy a network, find its inner widths, and take their statistics.
+    """Copy a network, find its inner widths, and with `heads` its attention heads, and take their statistics.
 
     Raises
     ------
@@ -176,7 +185,7 @@ def prepare(
     device = next(dense.parameters()).device
     chosen = calibration.images[:2] if example is None else torch.as_tensor(example)
     batch = chosen.to(device, torch.float32)
-    found = exact_probe(dense, batch, time_limit)
+    found = exact_probe(dense, batch, time_limit, heads=heads)
     moments = collect_moments(dense, found, calibration, least=LEAST_WIDTH, progress=progress)
     return Preparation(
         dense=dense,
@@ -211,17 +220,20 @@ def working_copy(model: nn.Module) -> nn.Module:
         ) from None
 
 
-def exact_probe(dense: nn.Module, example: torch.Tensor, time_limit: float) -> Probe:
+def exact_probe(dense: nn.Module, example: torch.Tensor, time_limit: float, *, heads: bool = False) -> Probe:
     """Return what one pass shows of a network's inner widths, those alone that pass the gate and fit into memory.
+
+    With `heads`, attention heads are inner widths too.
 
     Raises
     ------
     InputError
         If the network cannot be traced, or no width is left.
     """
-    inner = find_inner_widths(dense, example, time_limit=time_limit)
+    inner: list[InnerWidth] = list(find_inner_widths(dense, example, time_limit=time_limit))
+    inner += find_heads(dense, example) if heads else ()
     found = probe(dense, example, [width for width in inner if _fits(dense, width)])
-    passed = set(exact_widths(dense, found.widths, example))
+    passed = exact_widths(dense, found.widths, example)
     if not passed:
         raise InputError(
             f"{type(dense).__name__} has no inner width that can be cut exactly: no layer is read by "
@@ -233,6 +245,7 @@ def exact_probe(dense: nn.Module, example: torch.Tensor, time_limit: float) -> P
         widths=tuple(found.widths[i] for i in places),
         branches=tuple(found.branches[i] for i in places),
         producers=tuple(found.producers[i] for i in places),
+        layer_macs={**found.layer_macs, **attention_macs(dense, example, passed)},
     )
 
 

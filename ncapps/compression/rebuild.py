@@ -11,6 +11,7 @@ from torch import nn
 
 from ncapps import persist
 from ncapps.compression.collapse_profile import DepthCollapse
+from ncapps.compression.heads import HeadWidth
 from ncapps.compression.preparation import working_copy
 from ncapps.compression.result import (
     KIND,
@@ -23,6 +24,7 @@ from ncapps.compression.result import (
     shapes_of,
 )
 from ncapps.compression.surgery import fit_sizes
+from ncapps.compression.widths import InnerWidth
 from ncapps.errors import InputError
 
 
@@ -71,6 +73,8 @@ def load_compressed(path: str | Path, model: nn.Module) -> Compressed:
         _place(modules, name, array)
     for module in modules.values():
         fit_sizes(module)
+    for width in plan.widths:
+        _inner(width).resize(rebuilt, len(width.kept))
     return Compressed(model=rebuilt.eval(), plan=plan, report=report, dense_shapes=shapes)
 
 
@@ -82,6 +86,13 @@ def _plan(header: dict[str, Any]) -> CompressionPlan:
     classes = None if header["classes"] is None else tuple(header["classes"])
     biases = tuple(header["added_biases"])
     return CompressionPlan(**{**header, "widths": widths, "added_biases": biases, "classes": classes})
+
+
+def _inner(width: WidthPlan) -> InnerWidth:
+    names = {"producer": width.producer, "coupled": width.coupled, "consumer": width.consumer}
+    if width.head_dim is None:
+        return InnerWidth(**names, channels=width.channels)
+    return HeadWidth(**names, channels=width.channels, head_dim=width.head_dim)
 
 
 def _report(header: dict[str, Any]) -> CompressionReport:
@@ -110,13 +121,16 @@ def _check_tensors(
     expected = {name: list(shape) for name, shape in shapes.items()}
     expected.update({f"{name}.bias": shapes.get(f"{name}.weight", [])[:1] for name in plan.added_biases})
     for width in plan.widths:
-        if f"{width.consumer}.weight" not in shapes or not 0 < len(width.kept) <= width.channels:
+        known = all(f"{layer}.weight" in shapes for layer in (width.producer, width.consumer))
+        sized = width.head_dim is None or isinstance(width.head_dim, int)
+        if not known or not sized or not 0 < len(width.kept) <= width.channels:
             raise InputError(f"{path} is damaged: its plan for {width.producer} and {width.consumer} cannot be")
-        expected[f"{width.consumer}.weight"][1] = len(width.kept)
+        inner = _inner(width)
+        expected[f"{width.consumer}.weight"][1] = len(inner.inputs(range(len(width.kept))))
         for layer in (width.producer, *width.coupled):
             for name in ("weight", "bias", "running_mean", "running_var"):
                 if f"{layer}.{name}" in expected:
-                    expected[f"{layer}.{name}"][0] = len(width.kept)
+                    expected[f"{layer}.{name}"][0] = len(inner.outputs(range(len(width.kept))))
     if set(arrays) != set(expected):
         odd = sorted(set(expected).symmetric_difference(arrays))[0]
         raise InputError(f"{path} is damaged: its tensors do not match its plan, {odd} is missing or too many")

@@ -56,8 +56,9 @@ def repair(
     seed : int
         Seed of the shifts.
     """
-    left = {width.producer: sorted(channels) for width, channels in zip(probe.widths, kept, strict=True)}
-    shrunk = [width for width in probe.widths if len(left[width.producer]) < width.channels]
+    left = {width.producer: width.outputs(channels) for width, channels in zip(probe.widths, kept, strict=True)}
+    cut = [width for width, channels in zip(probe.widths, kept, strict=True) if len(channels) < width.channels]
+    shrunk = [width for width in cut if width.refinable]
     left.update({branch.layer: left[producer] for producer, branch in probe.depthwise if producer in left})
     passes = plan_passes(probe, calibration, views=views, seed=seed, inputs=_inputs_of(pruned))
     _give_biases(pruned, passes)

@@ -31,6 +31,8 @@ class WidthPlan:
         Channels in the dense network.
     kept : tuple of int
         Those that stay, ascending.
+    head_dim : int or None
+        Where the channels are attention heads, the size of each.
     """
 
     producer: str
@@ -38,6 +40,7 @@ class WidthPlan:
     consumer: str
     channels: int
     kept: tuple[int, ...]
+    head_dim: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +112,7 @@ class CompressionReport:
     params_before, params_after : int
         Parameters.
     widths_before, widths_after : dict
-        Channels by producer layer.
+        Channels by producer layer; heads, where it writes queries, keys and values.
     agreement : float
         Fraction of the calibration images on which both networks decide alike.
     held_out_agreement : float or None

@@ -12,6 +12,7 @@ from torch import nn
 from ncapps.compression.calibration import Calibration
 from ncapps.compression.collapse_profile import DepthCollapse, PooledInputs, depths, profile_collapse
 from ncapps.compression.drop import Drop, measure_drop
+from ncapps.compression.heads import HeadWidth
 from ncapps.compression.probe import Probe
 from ncapps.compression.result import CompressionPlan, CompressionReport, FrontPoint, WidthPlan
 
@@ -34,6 +35,7 @@ def make_plan(
             consumer=width.consumer,
             channels=width.channels,
             kept=tuple(channels),
+            head_dim=width.head_dim if isinstance(width, HeadWidth) else None,
         )
         for width, channels in zip(found.widths, kept, strict=True)
     )

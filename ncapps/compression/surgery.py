@@ -15,10 +15,12 @@ from ncapps.compression.widths import InnerWidth
 def shrink(model: nn.Module, width: InnerWidth, kept: Sequence[int]) -> None:
     """Keep only these channels of one inner width, in place, in ascending order."""
     modules = dict(model.named_modules())
-    index = torch.as_tensor(sorted(kept), device=next(model.parameters()).device)
+    device = next(model.parameters()).device
+    index = torch.as_tensor(width.outputs(kept), device=device)
     for name in (width.producer, *width.coupled):
         _cut_outputs(modules[name], index)
-    keep_inputs(modules[width.consumer], index.tolist())
+    keep_inputs(modules[width.consumer], width.inputs(kept))
+    width.resize(model, len(kept))
 
 
 def shrunk_copy(model: nn.Module, widths: Sequence[InnerWidth], kept: Sequence[Sequence[int]]) -> nn.Module:
@@ -34,7 +36,7 @@ def zeroed_copy(model: nn.Module, widths: Sequence[InnerWidth], kept: Sequence[S
     full = copy.deepcopy(model)
     modules = dict(full.named_modules())
     for width, channels in zip(widths, kept, strict=True):
-        gone = sorted(set(range(width.channels)) - set(channels))
+        gone = width.inputs(sorted(set(range(width.channels)) - set(channels)))
         consumer: Any = modules[width.consumer]
         with torch.no_grad():
             consumer.weight[:, gone] = 0

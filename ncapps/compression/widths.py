@@ -6,10 +6,11 @@ import copy
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -50,6 +51,35 @@ class InnerWidth:
     coupled: tuple[str, ...]
     consumer: str
     channels: int
+
+    @property
+    def costly(self) -> tuple[str, ...]:
+        """Names of the modules whose cost falls with the channels."""
+        return (self.producer, *self.coupled, self.consumer)
+
+    @property
+    def refinable(self) -> bool:
+        """Whether the producer can be refined for its consumer through what lies between."""
+        return True
+
+    def outputs(self, channels: Sequence[int]) -> list[int]:
+        """Return which outputs of the producer write these channels, ascending."""
+        return sorted(channels)
+
+    def inputs(self, channels: Sequence[int]) -> list[int]:
+        """Return which inputs of the consumer read these channels, ascending."""
+        return sorted(channels)
+
+    def rows(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return the producer's weight as one row a channel."""
+        return weight.reshape(self.channels, -1)
+
+    def activity(self, means: np.ndarray) -> np.ndarray:
+        """Return one number for each image and channel, of mean inputs (images, channels, taps)."""
+        return means[:, :, means.shape[2] // 2]
+
+    def resize(self, model: nn.Module, count: int) -> None:
+        """Set what the network knows of the number of channels outside of its layers: here nothing."""
 
 
 def find_inner_widths(model: nn.Module, example: torch.Tensor, *, time_limit: float = 60.0) -> tuple[InnerWidth, ...]:
