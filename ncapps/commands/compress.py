@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--importance", default="obs", help="how channels are chosen: obs, wanda, l1, fisher, random")
     parser.add_argument("--keep-heads", action="store_true", help="leave all attention heads")
+    parser.add_argument("--streams", action="store_true", help="narrow residual streams too")
     parser.add_argument("--images", type=int, default=512, help="how many calibration images to use at most")
     parser.add_argument("--out", required=True, metavar="FILE", help="the pruned network")
     parser.add_argument("--onnx", metavar="FILE", help="the pruned network as ONNX too")
@@ -93,6 +94,7 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         classes=classes,
         importance=args.importance,
         heads=not args.keep_heads,
+        streams=args.streams,
         seed=args.seed,
         progress=not args.no_progress,
     )

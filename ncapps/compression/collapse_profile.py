@@ -51,8 +51,9 @@ def depths(probe: Probe) -> list[str]:
     They are those that write an inner width, and the classifier; in a network with residual streams only those of them
     that read a stream.
     """
-    inside = {width.consumer for width in probe.widths} if any(one.joins for one in probe.branches) else set()
-    first = [width.producer for width in probe.widths if width.producer not in inside]
+    inner = [width for width in probe.widths if not width.is_stream]
+    inside = {width.consumer for width in inner} if any(one.joins for one in probe.branches) else set()
+    first = [width.producer for width in inner if width.producer not in inside]
     order = {name: place for place, name in enumerate(probe.layer_macs)}
     found = sorted(set(first), key=order.__getitem__)
     return found if probe.classifier is None else [*found, probe.classifier]

@@ -49,6 +49,7 @@ def compress(
     example_input: torch.Tensor | None = None,
     seed: int = 0,
     heads: bool = True,
+    streams: bool = False,
     repair: bool | str = True,
     views: int = VIEWS,
     time_limit: float = 60.0,
@@ -56,8 +57,8 @@ def compress(
 ) -> Compressed:
     """Prune a trained network to a target and repair it, without training.
 
-    Inner widths (the channels between one layer and the next inside a block) and attention heads are cut, streams and
-    features keep their width. Channels go in the order of the importance, shared out over the layers by least loss for
+    Inner widths (the channels between one layer and the next inside a block) and attention heads are cut, the features
+    keep their width. Channels go in the order of the importance, shared out over the layers by least loss for
     each operation saved; the layers that write and read them are refitted by least squares, in order, so that each
     stream becomes the dense network's again; batch norms between them are re-estimated. Layers with large outputs are
     refitted on fewer of the images, so that these fit into memory a few times over.
@@ -107,8 +108,11 @@ def compress(
     seed : int
         Seed of the choice of images and of random importances.
     heads : bool
-        Whether attention heads are cut too, where that is exact: see `ncapps.compression.heads.find_heads`. A head
-        keeps its size, and one head at least is left. torch-pruning's importances leave heads alone.
+        Whether attention heads are cut too, where that is exact (`ncapps.compression.heads.find_heads`): whole ones,
+        and one is left at least. torch-pruning's importances leave heads alone.
+    streams : bool
+        Whether residual streams that the classifier does not read are narrowed too, where that is exact
+        (`ncapps.compression.streams.find_streams`); features inside the network keep their names and become narrower.
     repair : bool or "batchnorm"
         Whether to refit and re-estimate; for comparison, "batchnorm" re-estimates all batch norms and refits nothing,
         and with False the network is cut and nothing else.
@@ -153,8 +157,10 @@ def compress(
     if max_drop is not None and held is None:
         raise InputError("max_drop is measured on held-out images; pass held_out=(images, labels)")
     dense = model if classes is None else cut_outputs(model, chosen.images[:2], classes)
-    cuts_heads = heads and importance not in TORCH_PRUNING
-    prepared = prepare(dense, chosen, example=example_input, time_limit=time_limit, progress=progress, heads=cuts_heads)
+    heads = heads and importance not in TORCH_PRUNING
+    prepared = prepare(
+        dense, chosen, example=example_input, time_limit=time_limit, progress=progress, heads=heads, streams=streams
+    )
     work = _work(prepared, how, held)
     shapes = shapes_of(model)
     goal = None
@@ -188,6 +194,7 @@ def compress_front(
     batch_size: int = 128,
     seed: int = 0,
     heads: bool = True,
+    streams: bool = False,
     repair: bool | str = True,
     views: int = VIEWS,
     time_limit: float = 60.0,
@@ -210,8 +217,8 @@ def compress_front(
     start = time.perf_counter()
     chosen, held = _images(images, labels, held_out, calibration, batch_size, seed, classes)
     dense = model if classes is None else cut_outputs(model, chosen.images[:2], classes)
-    cuts_heads = heads and importance not in TORCH_PRUNING
-    prepared = prepare(dense, chosen, example=None, time_limit=time_limit, progress=progress, heads=cuts_heads)
+    heads = heads and importance not in TORCH_PRUNING
+    prepared = prepare(dense, chosen, time_limit=time_limit, progress=progress, heads=heads, streams=streams)
     work = _work(prepared, how, held)
     passed = time.perf_counter() - start
     shapes = shapes_of(model)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ncapps.compression.surgery import shrunk_copy, zeroed_copy
+from ncapps.compression.surgery import outputs_left, shrunk_copy, zeroed_copy
 from ncapps.compression.widths import InnerWidth
 
 _logger = logging.getLogger(__name__)
@@ -43,11 +43,11 @@ def relative_errors(
 def _errors(
     model: nn.Module, widths: Sequence[InnerWidth], kept: Sequence[Sequence[int]], example: torch.Tensor
 ) -> list[float]:
-    names = [width.consumer for width in widths]
+    names = [name for width in widths for name in width.consumers]
     pruned = _outputs(shrunk_copy(model, widths, kept), names, example)
     zeroed = _outputs(zeroed_copy(model, widths, kept), names, example)
     # A consumer that writes another width has lost channels in the pruned network alone.
-    left = {width.producer: width.outputs(channels) for width, channels in zip(widths, kept, strict=True)}
+    left = outputs_left(widths, kept)
     for place, name in enumerate(names):
         if name in left:
             channel_dim = 1 if isinstance(model.get_submodule(name), nn.Conv2d) else -1

@@ -59,8 +59,8 @@ class WidthMoments:
 
 def collect_moments(
     model: nn.Module, probe: Probe, calibration: Calibration, *, least: float, progress: bool
-) -> list[WidthMoments]:
-    """Run the dense network over the calibration images once; return the moments of each width, in order.
+) -> list[list[WidthMoments]]:
+    """Run the dense network over the calibration images once; return each width's moments, one for each consumer.
 
     Parameters
     ----------
@@ -75,14 +75,16 @@ def collect_moments(
         If an activation is not finite.
     """
     modules = dict(model.named_modules())
-    sums = {branch.layer: _Sums() for branch in probe.branches}
+    read = {name for width in probe.widths for name in width.consumers}
+    branches = {one.layer: one for one in (*probe.streams, *probe.branches) if one.layer in read}
+    sums = {layer: _Sums() for layer in branches}
     device = next(model.parameters()).device
 
     def add(visit: Visit) -> None:
         branch = visit.branch
         sums[branch.layer].add(visit, modules[branch.layer], modules[branch.norm] if branch.norm else None)
 
-    with visiting(model, probe.branches) as run:
+    with visiting(model, list(branches.values())) as run:
         batches = calibration.batches(device)
         total = -(-len(calibration) // calibration.batch_size)
         for batch in tqdm(
@@ -90,8 +92,8 @@ def collect_moments(
         ):
             run(batch, add)
     return [
-        _finish(sums[branch.layer], modules, width, branch, calibration.labels, least)
-        for width, branch in zip(probe.widths, probe.branches, strict=True)
+        [_finish(sums[name], modules, width, branches[name], calibration.labels, least) for name in width.consumers]
+        for width in probe.widths
     ]
 
 
@@ -141,7 +143,7 @@ def _finish(
 ) -> WidthMoments:
     if sums.gram is None or not bool(torch.isfinite(sums.gram).all()) or not np.isfinite(sums.energy):
         raise InputError(
-            f"the network's activations at {width.consumer} are not finite; are its weights and inputs right?"
+            f"the network's activations at {branch.layer} are not finite; are its weights and inputs right?"
         )
     producer = modules[width.producer].weight.detach()
     taps = (len(sums.gram) - 1) // width.channels

@@ -62,7 +62,7 @@ def plan_passes(
         The most values of one layer's output, all images together.
     """
     order = {name: place for place, name in enumerate(probe.values)}
-    branches = {branch.layer: branch for branch in (*probe.producers, *probe.branches)}
+    branches = {branch.layer: branch for branch in (*probe.streams, *probe.producers, *probe.branches)}
     branches.update({branch.layer: branch for _, branch in probe.depthwise})
     names = sorted(branches, key=order.__getitem__)
     groups: list[tuple[int, list[str]]] = []

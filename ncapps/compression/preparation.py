@@ -23,6 +23,8 @@ from ncapps.compression.importance.torch_pruning import TORCH_PRUNING, torch_pru
 from ncapps.compression.macs import CostModel, cost_model, count_macs, layer_parameters
 from ncapps.compression.moments import WidthMoments, collect_moments
 from ncapps.compression.probe import Probe, probe
+from ncapps.compression.stream_moments import join_readers
+from ncapps.compression.streams import find_streams
 from ncapps.compression.surgery import shrunk_copy
 from ncapps.compression.targets import NOUNS
 from ncapps.compression.widths import InnerWidth, find_inner_widths, tied_layers
@@ -133,7 +135,7 @@ class Preparation:
         if allocation == "uniform":
             counts = uniform(channels, self._floor(rankings), cost, target)
         else:
-            counts = allocate(rankings, [one.energy for one in self.moments], channels, cost, target)
+            counts = allocate(rankings, [one.energy / one.width.price for one in self.moments], channels, cost, target)
         return [
             sorted(set(range(width)) - set(ranking.order[: width - count]))
             for width, ranking, count in zip(channels, rankings, counts, strict=True)
@@ -168,12 +170,13 @@ def prepare(
     model: nn.Module,
     calibration: Calibration,
     *,
-    example: torch.Tensor | None,
+    example: torch.Tensor | None = None,
     time_limit: float,
     progress: bool,
     heads: bool = False,
+    streams: bool = False,
 ) -> Preparation:
-    """Copy a network, find its inner widths, and with `heads` its attention heads, and take their statistics.
+    """Copy a network, find its inner widths, attention heads and streams where asked for, and take their statistics.
 
     Raises
     ------
@@ -185,14 +188,14 @@ def prepare(
     device = next(dense.parameters()).device
     chosen = calibration.images[:2] if example is None else torch.as_tensor(example)
     batch = chosen.to(device, torch.float32)
-    found = exact_probe(dense, batch, time_limit, heads=heads)
+    found = exact_probe(dense, batch, time_limit, heads=heads, streams=streams)
     moments = collect_moments(dense, found, calibration, least=LEAST_WIDTH, progress=progress)
     return Preparation(
         dense=dense,
         calibration=calibration,
         example=batch,
         probe=found,
-        moments=tuple(moments),
+        moments=tuple(join_readers(one, most_inputs=MOST_INPUTS) if len(one) > 1 else one[0] for one in moments),
         macs=count_macs(dense, batch),
     )
 
@@ -220,10 +223,13 @@ def working_copy(model: nn.Module) -> nn.Module:
         ) from None
 
 
-def exact_probe(dense: nn.Module, example: torch.Tensor, time_limit: float, *, heads: bool = False) -> Probe:
+def exact_probe(
+    dense: nn.Module, example: torch.Tensor, time_limit: float, *, heads: bool = False, streams: bool = False
+) -> Probe:
     """Return what one pass shows of a network's inner widths, those alone that pass the gate and fit into memory.
 
-    With `heads`, attention heads are inner widths too.
+    With `heads`, attention heads are inner widths too, and with `streams` residual streams that the classifier does
+    not read.
 
     Raises
     ------
@@ -232,8 +238,11 @@ def exact_probe(dense: nn.Module, example: torch.Tensor, time_limit: float, *, h
     """
     inner: list[InnerWidth] = list(find_inner_widths(dense, example, time_limit=time_limit))
     inner += find_heads(dense, example) if heads else ()
+    inner += find_streams(dense, example, time_limit=time_limit) if streams else ()
     found = probe(dense, example, [width for width in inner if _fits(dense, width)])
-    passed = exact_widths(dense, found.widths, example)
+    # Streams have passed: errors at their readers would hide whose fault they are.
+    passed = exact_widths(dense, [width for width in found.widths if not width.is_stream], example)
+    passed += tuple(width for width in found.widths if width.is_stream)
     if not passed:
         raise InputError(
             f"{type(dense).__name__} has no inner width that can be cut exactly: no layer is read by "
@@ -260,7 +269,7 @@ def _hindrances(dense: nn.Module) -> str:
 
 
 def _fits(dense: nn.Module, width: InnerWidth) -> bool:
-    inputs = dense.get_parameter(f"{width.consumer}.weight")[0].numel()
+    inputs = max(dense.get_parameter(f"{name}.weight")[0].numel() for name in width.consumers)
     if inputs > MOST_INPUTS:
         _logger.warning("%s is left at full width: its reader has %d inputs", width.producer, inputs)
     return inputs <= MOST_INPUTS

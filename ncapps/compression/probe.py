@@ -45,7 +45,7 @@ class Probe:
     branches : tuple of Branch
         One for each width: the consumer's.
     producers : tuple of Branch
-        One for each width: the producer, with the batch norm that reads it; it never joins a stream.
+        One for each width: the producer, with the batch norm that reads it; it joins no stream that is no width.
     depthwise : tuple of (str, Branch)
         Producer and branch of each depthwise convolution inside a width.
     layer_macs : dict
@@ -54,6 +54,8 @@ class Probe:
         Name of the layer that gives the network's output, if one does.
     values : dict
         Values of one image in the output of each convolution and linear layer, by name.
+    streams : tuple of Branch
+        The layers that write or read those widths that are streams.
     """
 
     widths: tuple[InnerWidth, ...]
@@ -63,6 +65,7 @@ class Probe:
     layer_macs: dict[str, float]
     classifier: str | None
     values: dict[str, int]
+    streams: tuple[Branch, ...] = ()
 
 
 def affine_of(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
@@ -78,18 +81,22 @@ def probe(model: nn.Module, example: torch.Tensor, widths: Sequence[InnerWidth])
     What the classifier reads are the network's features, whose width is not to change: such a width is left out. The
     classifier is the last layer to run, if it gives the network's output, one row an image, and joins no stream.
     """
-    run = _Run(model, {name for width in widths for name in (width.producer, *width.coupled, width.consumer)})
+    run = _Run(model, {name for width in widths for name in _layers(width)})
     with torch.no_grad(), run.watch:
         try:
             classifier = run.classifier(model(example))
         finally:
             run.close()
     order = {name: place for place, name in enumerate(run.order)}
-    once = [w for w in widths if all(run.calls[name] == 1 for name in (w.producer, *w.coupled, w.consumer))]
-    once = [width for width in once if width.consumer != classifier]
+    once = [w for w in widths if all(run.calls[name] == 1 for name in _layers(w))]
+    once = [width for width in once if classifier not in width.consumers]
     once.sort(key=lambda width: order[width.consumer])
     branches = tuple(run.branch(width.consumer) for width in once)
-    producers = tuple(replace(run.branch(width.producer), joins=False) for width in once)
+    written = tuple(run.branch(width.producer) for width in once)
+    producers = tuple(
+        one if width.is_stream else replace(one, joins=False) for one, width in zip(written, once, strict=True)
+    )
+    of_streams = {name for width in once if width.is_stream for name in (*width.producers, *width.consumers)}
     images = example.shape[0]
     macs = {name: value / images for name, value in run.macs.items()}
     return Probe(
@@ -105,7 +112,12 @@ def probe(model: nn.Module, example: torch.Tensor, widths: Sequence[InnerWidth])
         layer_macs=macs,
         classifier=classifier,
         values={name: count // images for name, count in run.values.items()},
+        streams=tuple(run.branch(name) for name in sorted(of_streams, key=order.__getitem__)),
     )
+
+
+def _layers(width: InnerWidth) -> tuple[str, ...]:
+    return (*width.producers, *width.coupled, *width.consumers)
 
 
 class _Run:

@@ -23,6 +23,7 @@ from ncapps.compression.result import (
     WidthPlan,
     shapes_of,
 )
+from ncapps.compression.streams import StreamWidth
 from ncapps.compression.surgery import fit_sizes
 from ncapps.compression.widths import InnerWidth
 from ncapps.errors import InputError
@@ -80,7 +81,7 @@ def load_compressed(path: str | Path, model: nn.Module) -> Compressed:
 
 def _plan(header: dict[str, Any]) -> CompressionPlan:
     widths = tuple(
-        WidthPlan(**{**width, "coupled": tuple(width["coupled"]), "kept": tuple(width["kept"])})
+        WidthPlan(**{**width, **{name: tuple(value) for name, value in width.items() if isinstance(value, list)}})
         for width in header["widths"]
     )
     classes = None if header["classes"] is None else tuple(header["classes"])
@@ -89,10 +90,17 @@ def _plan(header: dict[str, Any]) -> CompressionPlan:
 
 
 def _inner(width: WidthPlan) -> InnerWidth:
-    names = {"producer": width.producer, "coupled": width.coupled, "consumer": width.consumer}
-    if width.head_dim is None:
-        return InnerWidth(**names, channels=width.channels)
-    return HeadWidth(**names, channels=width.channels, head_dim=width.head_dim)
+    common: dict[str, Any] = {
+        "producer": width.producer,
+        "coupled": width.coupled,
+        "consumer": width.consumer,
+        "channels": width.channels,
+    }
+    if width.further_producers or width.further_consumers:
+        return StreamWidth(
+            **common, further_producers=width.further_producers, further_consumers=width.further_consumers
+        )
+    return InnerWidth(**common) if width.head_dim is None else HeadWidth(**common, head_dim=width.head_dim)
 
 
 def _report(header: dict[str, Any]) -> CompressionReport:
@@ -121,13 +129,14 @@ def _check_tensors(
     expected = {name: list(shape) for name, shape in shapes.items()}
     expected.update({f"{name}.bias": shapes.get(f"{name}.weight", [])[:1] for name in plan.added_biases})
     for width in plan.widths:
-        known = all(f"{layer}.weight" in shapes for layer in (width.producer, width.consumer))
+        inner = _inner(width)
+        known = all(f"{layer}.weight" in shapes for layer in (*inner.producers, *inner.consumers))
         sized = width.head_dim is None or isinstance(width.head_dim, int)
         if not known or not sized or not 0 < len(width.kept) <= width.channels:
             raise InputError(f"{path} is damaged: its plan for {width.producer} and {width.consumer} cannot be")
-        inner = _inner(width)
-        expected[f"{width.consumer}.weight"][1] = len(inner.inputs(range(len(width.kept))))
-        for layer in (width.producer, *width.coupled):
+        for layer in inner.consumers:
+            expected[f"{layer}.weight"][1] = len(inner.inputs(range(len(width.kept))))
+        for layer in (*inner.producers, *width.coupled):
             for name in ("weight", "bias", "running_mean", "running_var"):
                 if f"{layer}.{name}" in expected:
                     expected[f"{layer}.{name}"][0] = len(inner.outputs(range(len(width.kept))))

@@ -15,6 +15,7 @@ from ncapps.compression.passes import Pass, plan_passes
 from ncapps.compression.probe import Probe
 from ncapps.compression.refit import Chains, Refitter, Stop, chains_of
 from ncapps.compression.segment import SegmentRecorder
+from ncapps.compression.surgery import outputs_left
 from ncapps.compression.visits import Run, Visit, visiting
 
 ROUNDS = 4
@@ -56,7 +57,7 @@ def repair(
     seed : int
         Seed of the shifts.
     """
-    left = {width.producer: width.outputs(channels) for width, channels in zip(probe.widths, kept, strict=True)}
+    left = outputs_left(probe.widths, kept)
     cut = [width for width, channels in zip(probe.widths, kept, strict=True) if len(channels) < width.channels]
     shrunk = [width for width in cut if width.refinable]
     left.update({branch.layer: left[producer] for producer, branch in probe.depthwise if producer in left})

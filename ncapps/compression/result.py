@@ -33,6 +33,8 @@ class WidthPlan:
         Those that stay, ascending.
     head_dim : int or None
         Where the channels are attention heads, the size of each.
+    further_producers, further_consumers : tuple of str
+        Where they are a stream's, the other layers that write and read it.
     """
 
     producer: str
@@ -41,6 +43,8 @@ class WidthPlan:
     channels: int
     kept: tuple[int, ...]
     head_dim: int | None = None
+    further_producers: tuple[str, ...] = ()
+    further_consumers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,8 @@ def make_plan(
             channels=width.channels,
             kept=tuple(channels),
             head_dim=width.head_dim if isinstance(width, HeadWidth) else None,
+            further_producers=width.producers[1:],
+            further_consumers=width.consumers[:-1],
         )
         for width, channels in zip(found.widths, kept, strict=True)
     )

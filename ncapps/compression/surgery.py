@@ -17,9 +17,10 @@ def shrink(model: nn.Module, width: InnerWidth, kept: Sequence[int]) -> None:
     modules = dict(model.named_modules())
     device = next(model.parameters()).device
     index = torch.as_tensor(width.outputs(kept), device=device)
-    for name in (width.producer, *width.coupled):
+    for name in (*width.producers, *width.coupled):
         _cut_outputs(modules[name], index)
-    keep_inputs(modules[width.consumer], width.inputs(kept))
+    for name in width.consumers:
+        keep_inputs(modules[name], width.inputs(kept))
     width.resize(model, len(kept))
 
 
@@ -37,10 +38,18 @@ def zeroed_copy(model: nn.Module, widths: Sequence[InnerWidth], kept: Sequence[S
     modules = dict(full.named_modules())
     for width, channels in zip(widths, kept, strict=True):
         gone = width.inputs(sorted(set(range(width.channels)) - set(channels)))
-        consumer: Any = modules[width.consumer]
-        with torch.no_grad():
-            consumer.weight[:, gone] = 0
+        for name in width.consumers:
+            consumer: Any = modules[name]
+            with torch.no_grad():
+                consumer.weight[:, gone] = 0
     return full
+
+
+def outputs_left(widths: Sequence[InnerWidth], kept: Sequence[Sequence[int]]) -> dict[str, list[int]]:
+    """Return which outputs of the dense network's layers are left, by the name of each layer that is cut."""
+    return {
+        name: width.outputs(channels) for width, channels in zip(widths, kept, strict=True) for name in width.producers
+    }
 
 
 def keep_outputs(layer: nn.Module, channels: Sequence[int]) -> None:

@@ -6,9 +6,9 @@ import copy
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -53,14 +53,34 @@ class InnerWidth:
     channels: int
 
     @property
+    def producers(self) -> tuple[str, ...]:
+        """Names of all layers that write the channels."""
+        return (self.producer,)
+
+    @property
+    def consumers(self) -> tuple[str, ...]:
+        """Names of all layers that read them."""
+        return (self.consumer,)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether several layers write the channels, or several read them."""
+        return len(self.producers) + len(self.consumers) > 2
+
+    @property
     def costly(self) -> tuple[str, ...]:
         """Names of the modules whose cost falls with the channels."""
-        return (self.producer, *self.coupled, self.consumer)
+        return (*self.producers, *self.coupled, *self.consumers)
 
     @property
     def refinable(self) -> bool:
         """Whether the producer can be refined for its consumer through what lies between."""
         return True
+
+    @property
+    def price(self) -> float:
+        """By what a loss counts more than elsewhere when a target is shared out."""
+        return 1.0
 
     def outputs(self, channels: Sequence[int]) -> list[int]:
         """Return which outputs of the producer write these channels, ascending."""
@@ -80,6 +100,9 @@ class InnerWidth:
 
     def resize(self, model: nn.Module, count: int) -> None:
         """Set what the network knows of the number of channels outside of its layers: here nothing."""
+
+
+Width = TypeVar("Width", bound=InnerWidth)
 
 
 def find_inner_widths(model: nn.Module, example: torch.Tensor, *, time_limit: float = 60.0) -> tuple[InnerWidth, ...]:
@@ -103,6 +126,24 @@ def find_inner_widths(model: nn.Module, example: torch.Tensor, *, time_limit: fl
     InputError
         If the network cannot be copied or traced, or not in time.
     """
+    return find_widths(model, example, _width_of, time_limit=time_limit)
+
+
+def find_widths(
+    model: nn.Module, example: torch.Tensor, width_of: Callable[..., Width | None], *, time_limit: float
+) -> tuple[Width, ...]:
+    """Return what a rule makes of the layers of a network, found on a copy of it.
+
+    Parameters
+    ----------
+    width_of : callable
+        From torch-pruning's graph, a layer that may be cut, the modules' names and the tied layers' names to a width.
+
+    Raises
+    ------
+    InputError
+        As `find_inner_widths`.
+    """
     family = type(model).__name__
     try:
         traced = copy.deepcopy(model).eval().requires_grad_(True)
@@ -111,7 +152,7 @@ def find_inner_widths(model: nn.Module, example: torch.Tensor, *, time_limit: fl
             f"{family} cannot be copied ({_line(error)}); give a freshly built model that has not run yet"
         ) from None
     try:
-        return call_with_time_limit(lambda: tuple(_discover(traced, example)), time_limit)
+        return call_with_time_limit(lambda: tuple(_discover(traced, example, width_of)), time_limit)
     except TimeoutError:
         raise InputError(
             f"torch-pruning did not finish tracing {family} within {time_limit:g} s; this family is not supported"
@@ -126,7 +167,7 @@ def _line(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:120]}" if str(error) else type(error).__name__
 
 
-def _discover(model: nn.Module, example: torch.Tensor) -> Iterator[InnerWidth]:
+def _discover(model: nn.Module, example: torch.Tensor, width_of: Callable[..., Width | None]) -> Iterator[Width]:
     import torch_pruning
 
     with torch.enable_grad(), warnings.catch_warnings():
@@ -144,10 +185,10 @@ def _discover(model: nn.Module, example: torch.Tensor) -> Iterator[InnerWidth]:
         names = {module: name for name, module in model.named_modules()}
         tied = tied_layers(model)
         for module in list(graph.module2node):
-            if not _is_refittable(module):
+            if not is_refittable(module):
                 continue
             try:
-                width = _width_of(graph, module, names, tied)
+                width = width_of(graph, module, names, tied)
             except _GRAPH_ERRORS as error:
                 _logger.debug("no group for %s: %s", names.get(module), _line(error))
                 continue
@@ -164,7 +205,7 @@ def _width_of(graph: Any, root: nn.Module, names: dict[Any, str], tied: set[str]
     channels = graph.get_pruner_of_module(root).get_out_channels(root)
     coupled: list[str] = []
     consumers: list[Any] = []
-    for node, pruning in _members(graph, root):
+    for node, pruning in members(graph, root):
         if node is None:
             return None
         if node.module is root:
@@ -173,9 +214,9 @@ def _width_of(graph: Any, root: nn.Module, names: dict[Any, str], tied: set[str]
         elif node.module not in names:
             if node.type not in (graph.ops.OPTYPE.ELEMENTWISE, graph.ops.OPTYPE.RESHAPE):
                 return None
-        elif _is_coupled(node.module, channels):
+        elif is_coupled(node.module, channels):
             coupled.append(names[node.module])
-        elif _is_consumer(node.module, channels) and graph.is_in_channel_pruning_fn(pruning):
+        elif is_consumer(node.module, channels) and graph.is_in_channel_pruning_fn(pruning):
             consumers.append(node)
         else:
             return None
@@ -183,13 +224,13 @@ def _width_of(graph: Any, root: nn.Module, names: dict[Any, str], tied: set[str]
     read_twice = coupled and len(graph.module2node[root].outputs) != 1
     if len(consumers) != 1 or len(consumers[0].outputs) != 1 or read_twice or channels < 2:
         return None
-    members = (names[root], *sorted(set(coupled)), names[consumers[0].module])
-    if tied.intersection(members):
+    layers = (names[root], *sorted(set(coupled)), names[consumers[0].module])
+    if tied.intersection(layers):
         return None
-    return InnerWidth(producer=members[0], coupled=members[1:-1], consumer=members[-1], channels=channels)
+    return InnerWidth(producer=layers[0], coupled=layers[1:-1], consumer=layers[-1], channels=channels)
 
 
-def _members(graph: Any, root: nn.Module) -> Iterator[tuple[Any, Any]]:
+def members(graph: Any, root: nn.Module) -> Iterator[tuple[Any, Any]]:
     """Walk from a layer's outputs to all that must shrink with it: node and pruning function; node None ends it.
 
     torch-pruning's own walk carries the indices along, which a view may multiply again and again without end. Here a
@@ -217,13 +258,15 @@ def _is_plain(module: Any, *kinds: type) -> bool:
     return known and "weight" in module._parameters
 
 
-def _is_refittable(module: Any) -> bool:
+def is_refittable(module: Any) -> bool:
+    """Tell whether least squares can refit a layer: an ungrouped convolution or a linear layer, and no subclass."""
     if _is_plain(module, nn.Linear):
         return True
     return _is_plain(module, nn.Conv2d) and module.groups == 1 and module.padding_mode == "zeros"
 
 
-def _is_coupled(module: Any, channels: int) -> bool:
+def is_coupled(module: Any, channels: int) -> bool:
+    """Tell whether a module takes each channel by itself: a batch norm or a depthwise convolution."""
     if isinstance(module, nn.modules.batchnorm._BatchNorm):
         return module.num_features == channels and module.running_mean is not None
     # Not by exact type: padding before a depthwise convolution, as in timm's Conv2dSame, does not mix channels.
@@ -231,10 +274,11 @@ def _is_coupled(module: Any, channels: int) -> bool:
     return is_depthwise and module.out_channels == channels and "weight" in module._parameters
 
 
-def _is_consumer(module: Any, channels: int) -> bool:
+def is_consumer(module: Any, channels: int) -> bool:
+    """Tell whether a module is a layer that least squares can refit, and reads so many channels."""
     if _is_plain(module, nn.Linear):
         return module.in_features == channels
-    return _is_refittable(module) and module.in_channels == channels
+    return is_refittable(module) and module.in_channels == channels
 
 
 def tied_layers(model: nn.Module) -> set[str]:

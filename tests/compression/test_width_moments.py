@@ -28,7 +28,7 @@ def model():
 def collect(model, images, batch_size=4, labels=None):
     calibration = gather(images, labels, limit=99, batch_size=batch_size, seed=0)
     found = probe(model, images[:2], find_inner_widths(model, images[:2]))
-    return collect_moments(model, found, calibration, least=0.3, progress=False)
+    return [moments for (moments,) in collect_moments(model, found, calibration, least=0.3, progress=False)]
 
 
 def test_they_are_the_products_written_out(model, images):
