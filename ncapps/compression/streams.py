@@ -49,8 +49,8 @@ def find_streams(model: nn.Module, example: torch.Tensor, *, time_limit: float =
 
     A stream is kept if torch-pruning's dependency group has several layers that write it or several that read it, all
     of them ungrouped and of its width, with batch norms, depthwise convolutions and element-wise operations between:
-    those of ResNets with projected shortcuts, and of inverted residuals. The network without every other channel has
-    to be the one whose layers ignore these channels.
+    those of ResNets with projected shortcuts, of inverted residuals, and widths that squeeze and excitation scales. The
+    network without every other channel has to be the one whose layers ignore these channels.
 
     Parameters
     ----------
@@ -70,8 +70,9 @@ def find_streams(model: nn.Module, example: torch.Tensor, *, time_limit: float =
     --------
     >>> import timm
     >>> model = timm.create_model("resnet18", channels=(8, 16, 32, 64)).eval()
-    >>> [(stream.channels, len(stream.producers)) for stream in find_streams(model, torch.randn(2, 3, 32, 32))]
-    [(16, 3), (32, 3), (64, 3)]
+    >>> streams = find_streams(model, torch.randn(2, 3, 32, 32))
+    >>> sorted((stream.channels, len(stream.producers), len(stream.consumers)) for stream in streams)
+    [(8, 3, 3), (16, 3, 3), (32, 3, 3), (64, 1, 2), (64, 3, 2)]
     """
     found: dict[StreamWidth, None] = dict.fromkeys(find_widths(model, example, _stream_of, time_limit=time_limit))
     return tuple(stream for stream in found if _is_exact(model, stream, example))
