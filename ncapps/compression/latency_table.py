@@ -52,7 +52,7 @@ def latency_costs(model: nn.Module, widths: Sequence[InnerWidth], batch: torch.T
             continue
         counts = grid(axis.channels)
         inputs = torch.ones(shape, device=batch.device)
-        times = clock([narrowed(layer, inputs, axis.role, count) for count in counts], seconds=SECONDS)
+        times = clock([narrowed(layer, inputs, axis.role, axis.places(count)) for count in counts], seconds=SECONDS)
         dense = times[-1]
         if not dense.p50_ms > 0:
             continue
@@ -114,8 +114,10 @@ def share_curve(counts: Sequence[int], shares: Sequence[float], channels: int) -
     return tuple((np.interp(at, known, rising) / rising[-1]).tolist())
 
 
-def narrowed(layer: nn.Module, inputs: torch.Tensor, role: str, count: int) -> tuple[nn.Module, torch.Tensor]:
-    """Return a copy of a layer with so many channels of one inner width, and inputs that fit.
+def narrowed(
+    layer: nn.Module, inputs: torch.Tensor, role: str, places: Sequence[int]
+) -> tuple[nn.Module, torch.Tensor]:
+    """Return a copy of a layer with these outputs or inputs of one inner width alone, and inputs that fit.
 
     Parameters
     ----------
@@ -124,11 +126,11 @@ def narrowed(layer: nn.Module, inputs: torch.Tensor, role: str, count: int) -> t
     """
     small = copy.deepcopy(layer)
     if role == "consumer":
-        keep_inputs(small, range(count))
+        keep_inputs(small, places)
     else:
-        keep_outputs(small, range(count))
+        keep_outputs(small, places)
     if role != "producer":
-        inputs = inputs.narrow(-1 if isinstance(layer, nn.Linear) else 1, 0, count).contiguous()
+        inputs = inputs.narrow(-1 if isinstance(layer, nn.Linear) else 1, 0, len(places)).contiguous()
     return small, inputs
 
 
@@ -162,14 +164,22 @@ class _Axis:
     layer: str
     role: str
     index: int
-    channels: int
+    width: InnerWidth
+
+    @property
+    def channels(self) -> int:
+        return self.width.channels
+
+    def places(self, count: int) -> list[int]:
+        """Return the layer's inputs or outputs that the first channels of the width are."""
+        return (self.width.inputs if self.role == "consumer" else self.width.outputs)(range(count))
 
 
 def _axes(widths: Sequence[InnerWidth]) -> Iterator[_Axis]:
     for index, width in enumerate(widths):
-        roles = [(width.producer, "producer"), *((name, "coupled") for name in width.coupled)]
-        for layer, role in (*roles, (width.consumer, "consumer")):
-            yield _Axis(layer=layer, role=role, index=index, channels=width.channels)
+        parts = {"producer": width.producers, "coupled": width.coupled, "consumer": width.consumers}
+        for role, layers in parts.items():
+            yield from (_Axis(layer=layer, role=role, index=index, width=width) for layer in layers)
 
 
 def _step(channels: int) -> tuple[int, int, int]:

@@ -102,7 +102,8 @@ def refine(pair: Pair, gram: torch.Tensor, *, iterations: int, judge: Pair | Non
 
     errors = {size: error_of(size) for size in (0.0, 0.5, 1.0)}
     point = lowest_point(*errors.values())
-    errors.setdefault(point, error_of(point))
+    if point not in errors:
+        errors[point] = error_of(point)
     size = min(errors, key=errors.__getitem__)
     return size * step if errors[0.0] - errors[size] > LEAST_GAIN * errors[0.0] else None
 

@@ -69,7 +69,7 @@ def test_a_narrowed_layer_is_that_of_the_narrowed_network():
     roles = {"wide": "producer", "norm": "coupled", "depth": "coupled", "narrow": "consumer"}
     for name, role in roles.items():
         inputs = torch.randn(shapes[name], generator=torch.Generator().manual_seed(1))
-        layer, fewer = narrowed(model.get_submodule(name), inputs, role, 10)
+        layer, fewer = narrowed(model.get_submodule(name), inputs, role, range(10))
         assert fewer.shape[1] == (12 if role == "producer" else 10)
         assert torch.equal(layer(fewer), small[name](fewer))
     assert model.wide.out_channels == 48
