@@ -132,7 +132,7 @@ class CompressionReport:
     images : int
         Calibration images used.
     seconds : float
-        Wall-clock time.
+        Wall-clock time, without that of running the networks on held-out images.
     front : tuple of FrontPoint
         All networks that were tried from the same statistics, the largest first.
     collapse_profile : tuple of DepthCollapse or None
