@@ -64,14 +64,14 @@ def apply(layer: nn.Module, inputs: torch.Tensor, weight: torch.Tensor, *, bias:
     return functional_call(layer, {"weight": weight[:, :-1].reshape(shape), "bias": constant}, (inputs,))
 
 
-def refine(pair: Pair, gram: torch.Tensor, *, iterations: int, judge: Pair | None = None) -> torch.Tensor | None:
+def refine(pair: Pair, gram: torch.Tensor, *, iterations: int) -> torch.Tensor | None:
     """Return what to add to the producer's weight, its bias last; None if hardly anything is gained.
 
     One Gauss-Newton step on the squared error of the consumer's output: with what lies between replaced by its
     derivative, that output is linear in the producer's weight, and the least-squares problem is solved by
     preconditioned conjugate gradients. The preconditioner is the Kronecker product of the producer's input moment with
-    what the consumer makes of its output (Martens and Grosse 2015, section 3). How much of the step is taken is decided
-    by the true error on images that it was not fitted to, where there are such: late layers learn images by heart.
+    what the consumer makes of its output (Martens and Grosse 2015, section 3). Of the step as much is taken as lowers
+    the true error most.
 
     Parameters
     ----------
@@ -80,8 +80,6 @@ def refine(pair: Pair, gram: torch.Tensor, *, iterations: int, judge: Pair | Non
         depthwise convolution.
     iterations : int
         Iterations of conjugate gradients: few, since those that come first matter most and generalise best.
-    judge : Pair, optional
-        The same layers on other images; by default those of `pair`.
 
     Returns
     -------
@@ -93,14 +91,12 @@ def refine(pair: Pair, gram: torch.Tensor, *, iterations: int, judge: Pair | Non
     error = pair.wanted - pair.read(derivative.end)
     curvature = Curvature(gram.float(), _outer(pair, derivative))
     step = _conjugate_gradients(_Linearised(pair, derivative), error, curvature, iterations)
-    judge = judge or pair
-    raw = raw if judge is pair else judge.producer.forward(judge.inputs)
-    change = apply(judge.producer, judge.inputs, step)
+    change = apply(pair.producer, pair.inputs, step)
 
     def error_of(size: float) -> float:
-        return float((judge.wanted - judge.read(judge.follow(raw + size * change))).square().sum())
+        return float((pair.wanted - pair.read(pair.follow(raw + size * change))).square().sum())
 
-    errors = {size: error_of(size) for size in (0.0, 0.5, 1.0)}
+    errors = {0.0: float(error.square().sum()), **{size: error_of(size) for size in (0.5, 1.0)}}
     point = lowest_point(*errors.values())
     if point not in errors:
         errors[point] = error_of(point)

@@ -21,10 +21,14 @@ from ncapps.compression.segment import Segment
 from ncapps.compression.visits import Visit
 from ncapps.compression.widths import InnerWidth
 
-ITERATIONS = 5
+ITERATIONS = 4
 """Iterations of conjugate gradients in each refinement."""
 POSITIONS = 2**15
-"""About so many output positions, of as many images as it takes, enter one refinement."""
+"""About so many output positions, of as many images as it takes, enter one refinement, or
+`POSITIONS_PER_INPUT` for each input of the layer that is moved, where that is more."""
+POSITIONS_PER_INPUT = 128
+MANY_ROWS = 500
+"""With so many output positions for each input of a layer, all images together, it does not learn them by heart."""
 FEWEST_IMAGES = 16
 """Of so many images at least, however many positions that is."""
 DEPTHWISE_IMAGES = 128
@@ -103,7 +107,7 @@ class Refitter:
     one : Pass
         Layers and images.
     rounds : int
-        How often a width's layers are refined for their consumer.
+        How often a width's layers are refined for their consumer; half as often where there are few rows.
     """
 
     def __init__(self, model: nn.Module, chains: Chains, one: Pass, rounds: int) -> None:
@@ -130,7 +134,7 @@ class Refitter:
         segments = stops[0].segments
         if name in self.chains.consumers:
             chain = self.chains.before[name]
-            for turn in range(self._rounds if all(segments.values()) else 0):
+            for turn in range(self._turns(layer, wanted) if all(segments.values()) else 0):
                 if not self._refine(chain, branch, segments, wanted, solution, turn):
                     break
                 inputs = self._outputs(chain[-1], segments)
@@ -180,39 +184,38 @@ class Refitter:
             if place and gained:
                 written.inputs = self._outputs(chain[place - 1], written.segments)
             positions = RowSampler.positions(producer, producer.forward(written.inputs[0][:1]))
-            fitted, judged = (
-                Pair(
-                    producer=producer,
-                    consumer=self._modules[branch.layer],
-                    between=self._links(chain[place:], segments),
-                    inputs=torch.cat(_chosen(written.inputs, masks)),
-                    wanted=torch.cat(_chosen(wanted, masks)),
-                    weight=solution.T.float(),
-                )
-                for masks in self._images(positions, turn)
+            enough = max(POSITIONS, POSITIONS_PER_INPUT * producer.weight[0].numel())
+            masks = self._images(enough // positions, turn)
+            pair = Pair(
+                producer=producer,
+                consumer=self._modules[branch.layer],
+                between=self._links(chain[place:], segments),
+                inputs=torch.cat(_chosen(written.inputs, masks)),
+                wanted=torch.cat(_chosen(wanted, masks)),
+                weight=solution.T.float(),
             )
-            step = refine(fitted, written.gram, iterations=ITERATIONS, judge=judged)
+            step = refine(pair, written.gram, iterations=ITERATIONS)
             if step is not None:
                 written.solution = written.solution + step.T
                 _install(self._modules, written.branch, written.solution, written.gram)
                 gained = True
         return gained
 
-    def _images(self, positions: int, turn: int) -> tuple[Batches, Batches]:
-        """Return masks of the images that a step is fitted to, and of others that judge it; other ones each turn."""
+    def _turns(self, consumer: nn.Module, wanted: Batches) -> int:
+        """Return how often a width is refined: half as often where there are few rows for each input to learn from."""
+        rows = RowSampler.positions(consumer, wanted[0]) * sum(map(len, wanted))
+        weight: Any = consumer.weight
+        return self._rounds if rows >= MANY_ROWS * weight[0].numel() else -(-self._rounds // 2)
+
+    def _images(self, count: int, turn: int) -> Batches:
+        """Return masks of about so many images that a step is fitted to: of one half, other ones each turn."""
         first = torch.cat(list(self._first))
-        sizes = [len(mask) for mask in self._first]
-        halves = [first, ~first] if turn % 2 == 0 else [~first, first]
-        if not all(bool(half.any()) for half in halves):
-            halves = [torch.ones_like(first)] * 2
-        found = []
-        for half, most in zip(halves, (POSITIONS, POSITIONS // 2), strict=True):
-            places = torch.nonzero(half)[:, 0]
-            stride = max(1, min(len(places) * positions // most, len(places) // FEWEST_IMAGES))
-            mask = torch.zeros_like(first)
-            mask[places[turn // 2 % stride :: stride]] = True
-            found.append(list(mask.split(sizes)))
-        return found[0], found[1]
+        half = first if turn % 2 == 0 or bool(first.all()) else ~first
+        places = torch.nonzero(half)[:, 0]
+        stride = max(1, len(places) // max(count, FEWEST_IMAGES))
+        mask = torch.zeros_like(first)
+        mask[places[turn // 2 % stride :: stride]] = True
+        return list(mask.split([len(batch) for batch in self._first]))
 
     def _links(self, names: Sequence[str], last: dict[str, Segment | None]) -> tuple[Link, ...]:
         """Return what lies between the first of some layers of a width and its consumer."""

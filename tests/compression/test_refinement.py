@@ -138,17 +138,6 @@ def test_nothing_is_moved_where_nothing_is_wrong():
     assert refine(right, gram_of(pair.inputs), iterations=3) is None
 
 
-@torch.no_grad()
-def test_images_it_was_not_fitted_to_decide_how_much_of_a_step_is_taken():
-    pair = linear_pair(torch.relu)
-    gram = gram_of(pair.inputs)
-    fitted = refine(pair, gram, iterations=5)
-    # Told by images on which nothing is wrong, nothing is moved; by the same images, the step stays what it was.
-    right = Pair(**{**pair.__dict__, "wanted": pair.read(pair.follow(pair.producer(pair.inputs)))})
-    assert refine(pair, gram, iterations=5, judge=right) is None
-    assert torch.equal(refine(pair, gram, iterations=5, judge=pair), fitted)
-
-
 @pytest.mark.parametrize(
     ("errors", "point"),
     [((1.0, 0.25, 0.0), 1.0), ((3.0, 1.0, 1.0), 0.75), ((1.0, 2.0, 4.0), 0.0), ((1.0, 1.5, 0.5), 1.0)],
