@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ncapps.features.backbone import Backbone
+from ncapps.features.class_token import keep_class_token
 from ncapps.features.precision import Precision
+from ncapps.features.replicas import Replicas, replicas_for
 from ncapps.features.trunk import is_timm
 
 _logger = logging.getLogger(__name__)
@@ -44,7 +46,12 @@ class Runtime:
         self.device = device
         self.batch_size = batch_size
         self.compiled = False
+        self._replicas: Replicas | None = None
+        self._warm: set[int] = set()
+        self._precision = precision
         pipeline = _Pipeline(backbone).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self._fast_cpu():
+            keep_class_token(pipeline.trunk)
         self._autocasts = precision == "bfloat16" and not pipeline.cast_to_bfloat16(device)
         self._eager = pipeline
         self._forward: Any = pipeline
@@ -79,20 +86,24 @@ class Runtime:
         return (time.perf_counter() - start) / len(pixels) * images
 
     def compile(self, pixels: Tensor) -> bool:
-        """Compile for batches like this one; without a compiler, or if it fails, stay as it is and tell the log."""
+        """Compile for batches like this one; without a compiler, or if it fails, stay as it is and tell the log.
+
+        On a CPU in bfloat16, compiled code runs as one replica a thread.
+        """
         if self.compiled:
             return True
         from torch._inductor import config
 
         self._forward = torch.compile(self._eager, dynamic=False)
         self.compiled = True
+        self._replicas = replicas_for(self.batch_size) if self._fast_cpu() else None
         try:
             with config.patch(freezing=True):
                 self.features(pixels)
         except Exception as error:  # the compiler raises its own types, by version
             if _out_of_memory(error):
                 raise
-            self._forward, self.compiled = self._eager, False
+            self._forward, self.compiled, self._replicas = self._eager, False, None
             _logger.info("going on uncompiled: %s", (str(error).splitlines() or [type(error).__name__])[0])
         return self.compiled
 
@@ -102,18 +113,45 @@ class Runtime:
 
         trunk: Any = torch.compile(self._eager.trunk, dynamic=False) if self.compiled else self._eager.trunk
 
-        def run(batch: Tensor) -> Tensor:
-            with torch.inference_mode(), self._autocast(), config.patch(freezing=True):
+        def part(batch: Tensor) -> Tensor:
+            with torch.inference_mode(), self._autocast():
                 return trunk(batch.to(self._eager.dtype))
+
+        warm: set[int] = set()
+
+        def run(batch: Tensor) -> Tensor:
+            with config.patch(freezing=True):
+                return self._spread(part, batch, warm)
 
         return run
 
     def _run(self, pixels: Tensor) -> Tensor:
+        size = self._part_size()
+        return self._spread(lambda part: self._run_part(part, size), pixels, self._warm)
+
+    def _spread(self, function: Callable[[Tensor], Tensor], batch: Tensor, warm: set[int]) -> Tensor:
+        """Return the function of the batch, from all replicas; one of them compiles first, for parts of a new size."""
+        if self._replicas is None:
+            return function(batch)
+        size = self._part_size()
+        if size not in warm:
+            self._replicas.one(lambda: _for_one_thread(function, batch[:size]))
+            warm.add(size)
+        return torch.cat(self._replicas.map(function, batch, size))
+
+    def _run_part(self, pixels: Tensor, size: int) -> Tensor:
         images = len(pixels)
-        if self.compiled and (images < self.batch_size or self.device.type == "cpu"):
-            pixels = with_room(pixels, self.batch_size)
+        if self.compiled and (images < size or self.device.type == "cpu"):
+            pixels = with_room(pixels, size)
         with torch.inference_mode(), self._autocast():
             return self._forward(pixels.to(self.device, non_blocking=True))[:images].cpu()
+
+    def _part_size(self) -> int:
+        """Return the images that the network is given at once: the batch, or a replica's part of it."""
+        return -(-self.batch_size // self._replicas.threads) if self._replicas else self.batch_size
+
+    def _fast_cpu(self) -> bool:
+        return self.device.type == "cpu" and self._precision == "bfloat16"
 
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, dtype=torch.bfloat16) if self._autocasts else nullcontext()
@@ -157,6 +195,14 @@ class _Pipeline(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.trunk(self.preprocessing.normalise(pixels, self.dtype)).float()
+
+
+def _for_one_thread(function: Callable[[Tensor], Tensor], batch: Tensor) -> None:
+    """Run once, so that what is compiled on the way counts on one thread; the number is part of the code."""
+    from torch._inductor import config
+
+    with config.patch({"freezing": True, "cpp.threads": 1}):
+        function(batch)
 
 
 def with_room(pixels: Tensor, images: int) -> Tensor:

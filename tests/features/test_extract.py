@@ -179,6 +179,46 @@ def test_the_batch_is_halved_when_memory_runs_out_and_stays_so(backbone):
     assert max(hungry.sizes[8:]) == 2
 
 
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_replicas_share_the_images_of_a_batch_and_keep_their_order(backbone, monkeypatch, two_threads):
+    monkeypatch.setattr(torch, "compile", lambda module, **_: module)
+    pixels = torch.from_numpy(images(21))
+    expected = Runtime(backbone, CPU, "bfloat16", 4).features(pixels)
+    runtime = Runtime(backbone, CPU, "bfloat16", 8)
+    runtime.compile(pixels[:8])
+    assert runtime._replicas.threads == 2
+    np.testing.assert_allclose(runtime.features(pixels), expected, atol=0.02 * float(expected.abs().max()))
+    single = Runtime(backbone, CPU, "float32", 8)
+    single.compile(pixels[:8])
+    assert single._replicas is None
+
+
+def test_replicas_halve_their_parts_when_memory_runs_out(backbone, monkeypatch, two_threads):
+    sizes = []
+
+    class Small(Runtime):
+        def _run_part(self, pixels, size):
+            sizes.append(size)
+            if size > 2:
+                raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+            return super()._run_part(pixels, size)
+
+    monkeypatch.setattr(torch, "compile", lambda module, **_: module)
+    pixels = torch.from_numpy(images(16))
+    runtime = Small(backbone, CPU, "bfloat16", 16)
+    runtime.compile(pixels)
+    assert (set(sizes), runtime.batch_size) == ({8, 4, 2}, 4)
+    expected = Runtime(backbone, CPU, "bfloat16", 16).features(pixels)
+    np.testing.assert_allclose(runtime.features(pixels), expected, atol=0.02 * float(expected.abs().max()))
+
+
 def test_other_errors_are_not_taken_for_lack_of_memory(backbone):
     class Broken(Runtime):
         def _run(self, pixels):
@@ -228,6 +268,20 @@ def test_compiled_features_are_the_same():
     got, expected = compiled.extract(pixels), FeatureExtractor(backbone, compile=False, **settings).extract(pixels)
     assert compiled._runtime.compiled
     np.testing.assert_allclose(got.values, expected.values, atol=1e-4 * np.abs(expected.values).max())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
+def test_compiled_replicas_give_the_same_features(name, two_threads):
+    torch.manual_seed(0)
+    backbone = Backbone(name, pretrained=False)
+    pixels = np.random.default_rng(0).integers(0, 256, (11, *backbone.preprocessing.size, 3), dtype=np.uint8)
+    settings = {"device": "cpu", "precision": "bfloat16", "batch_size": 8}
+    compiled = FeatureExtractor(backbone, compile=True, **settings)
+    got, expected = compiled.extract(pixels), FeatureExtractor(backbone, compile=False, **settings).extract(pixels)
+    assert compiled._runtime.compiled
+    assert compiled._runtime._replicas is not None
+    np.testing.assert_allclose(got.values, expected.values, atol=0.03 * np.abs(expected.values).max())
 
 
 def test_settings_are_checked(backbone):
