@@ -44,7 +44,7 @@ class FeatureExtractor:
         Processes that decode images.
     compile : bool or "auto"
         Compile the network with its weights frozen; "auto": where the job is long enough to pay for it. Without a C++
-        compiler it runs uncompiled.
+        compiler it runs uncompiled. On a CPU in bfloat16, compiled code runs as one replica a thread.
     progress : bool
         Show a bar on a terminal.
 
