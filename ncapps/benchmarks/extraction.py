@@ -65,7 +65,7 @@ class ExtractionSettings:
 def measure_model(name: str, settings: ExtractionSettings) -> dict[str, Any]:
     """Return images a second of the extractor, of the bare forward pass and of the plain loop, and their ratios.
 
-    - bare: the same network, precision, batch, compiler and replicas as the extractor, on one batch that is ready on the device;
+    - bare: the network as the extractor runs it (precision, batch, compiler, replicas), on one batch that is ready;
     - extractor: `FeatureExtractor.extract` from an array in memory, features and logits out, once compiled;
     - plain: timm's model as created, float32, uncompiled, batches of 64, normalised batch by batch.
     """
