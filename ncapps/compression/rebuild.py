@@ -67,7 +67,8 @@ def load_compressed(path: str | Path, model: nn.Module) -> Compressed:
     _check_backbone(path, shapes, model)
     _check_tensors(path, arrays, plan, shapes)
     rebuilt = working_copy(model)
-    modules: dict[str, Any] = dict(rebuilt.named_modules())
+    # With every name of a shared module: its tensors are saved under each.
+    modules: dict[str, Any] = dict(rebuilt.named_modules(remove_duplicate=False))
     for name in plan.added_biases:
         modules[name].bias = nn.Parameter(torch.empty(0))
     for name, array in arrays.items():

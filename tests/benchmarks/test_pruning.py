@@ -121,10 +121,12 @@ def test_an_unreadable_image_is_refused_instead_of_shifting_the_labels(settings,
         measure_pruning(settings)
 
 
-@pytest.mark.parametrize("name", ["resnet56_cifar10", "resnet20_cifar10", "resnet56_rivals", "resnet56_subset"])
+@pytest.mark.parametrize(
+    "name", ["resnet56_cifar10", "resnet20_cifar10", "resnet56_rivals", "resnet56_subset", "resnet50_imagenet"]
+)
 def test_the_configs_in_the_repository_are_read(name):
     found = config.load(PruningSettings, ROOT / "configs" / "compress" / f"{name}.yaml")
-    assert found.name == f"cifar_{name.split('_')[0]}"
+    assert found.name.removeprefix("cifar_") == name.split("_")[0]
     assert set(found.importances) <= IMPORTANCES.keys() | TORCH_PRUNING.keys()
     assert set(found.repairs) <= REPAIRS.keys()
     assert found.output == f"recipes/results/compress_{name}.json"
