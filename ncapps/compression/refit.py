@@ -107,7 +107,7 @@ class Refitter:
     one : Pass
         Layers and images.
     rounds : int
-        How often a width's layers are refined for their consumer; half as often where there are few rows.
+        How often a width's layers are refined for their consumer; once where there are few rows.
     """
 
     def __init__(self, model: nn.Module, chains: Chains, one: Pass, rounds: int) -> None:
@@ -202,10 +202,10 @@ class Refitter:
         return gained
 
     def _turns(self, consumer: nn.Module, wanted: Batches) -> int:
-        """Return how often a width is refined: half as often where there are few rows for each input to learn from."""
+        """Return how often a width is refined: once where there are few rows for each input to learn from."""
         rows = RowSampler.positions(consumer, wanted[0]) * sum(map(len, wanted))
         weight: Any = consumer.weight
-        return self._rounds if rows >= MANY_ROWS * weight[0].numel() else -(-self._rounds // 2)
+        return self._rounds if rows >= MANY_ROWS * weight[0].numel() else min(1, self._rounds)
 
     def _images(self, count: int, turn: int) -> Batches:
         """Return masks of about so many images that a step is fitted to: of one half, other ones each turn."""
