@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
-from ncapps.compression.batchnorm import batchnorm_names, reestimate_batchnorms
+from ncapps.compression.building import How, check, rank_and_ask
 from ncapps.compression.calibration import Calibration, gather
 from ncapps.compression.class_subset import cut_outputs, only_classes
-from ncapps.compression.elimination import Ranking
 from ncapps.compression.front import mark, smallest_within
 from ncapps.compression.importance.torch_pruning import TORCH_PRUNING
 from ncapps.compression.latency_target import within_latency
-from ncapps.compression.macs import count_macs
-from ncapps.compression.preparation import Preparation, prepare
+from ncapps.compression.preparation import prepare
 from ncapps.compression.repair import VIEWS
-from ncapps.compression.repair import repair as refit
 from ncapps.compression.result import Compressed, shapes_of
-from ncapps.compression.summary import DenseAnswers, ask_dense, make_plan, make_report
 from ncapps.compression.targets import target_of
 from ncapps.errors import InputError
-
-ALLOCATIONS = ("loss", "uniform")
 
 
 def compress(
@@ -151,8 +145,8 @@ def compress(
     )
     for fraction in front:
         target_of(macs=fraction)
-    how = _How(importance=importance, allocation=allocation, seed=seed, repair=repair, views=views, progress=progress)
-    _check_settings(model, how)
+    how = How(importance=importance, allocation=allocation, seed=seed, repair=repair, views=views, progress=progress)
+    check(model, how)
     chosen, held = _images(images, labels, held_out, calibration, batch_size, seed, classes)
     if max_drop is not None and held is None:
         raise InputError("max_drop is measured on held-out images; pass held_out=(images, labels)")
@@ -161,7 +155,7 @@ def compress(
     prepared = prepare(
         dense, chosen, example=example_input, time_limit=time_limit, progress=progress, heads=heads, streams=streams
     )
-    work = _work(prepared, how, held)
+    work = rank_and_ask(prepared, how, held)
     shapes = shapes_of(model)
     goal = None
     if latency_ms is not None:
@@ -210,16 +204,16 @@ def compress_front(
     InputError
         As `compress`.
     """
-    how = _How(importance=importance, allocation=allocation, seed=seed, repair=repair, views=views, progress=progress)
+    how = How(importance=importance, allocation=allocation, seed=seed, repair=repair, views=views, progress=progress)
     for target in macs:
         target_of(macs=target)
-    _check_settings(model, how)
+    check(model, how)
     start = time.perf_counter()
     chosen, held = _images(images, labels, held_out, calibration, batch_size, seed, classes)
     dense = model if classes is None else cut_outputs(model, chosen.images[:2], classes)
     heads = heads and importance not in TORCH_PRUNING
     prepared = prepare(dense, chosen, time_limit=time_limit, progress=progress, heads=heads, streams=streams)
-    work = _work(prepared, how, held)
+    work = rank_and_ask(prepared, how, held)
     passed = time.perf_counter() - start
     shapes = shapes_of(model)
     found = []
@@ -228,69 +222,6 @@ def compress_front(
         since = time.perf_counter() - passed
         found.append(work.build("macs", target, classes=classes, shapes=shapes, start=since))
     return tuple(mark(found, i) for i in range(len(found)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class _How:
-    """Settings that are the same for every target."""
-
-    importance: str
-    allocation: str
-    seed: int
-    repair: bool | str
-    views: int
-    progress: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Work:
-    """A prepared and ranked network."""
-
-    prepared: Preparation
-    rankings: tuple[Ranking, ...]
-    how: _How
-    answers: DenseAnswers
-
-    def build(
-        self, unit: str, target: float, *, classes: Sequence[int] | None, shapes: dict[str, list[int]], start: float
-    ) -> Compressed:
-        """Choose, cut and repair for one target."""
-        ready, how = self.prepared, self.how
-        kept = ready.choose(self.rankings, target, unit=unit, allocation=how.allocation)
-        small = ready.cut(kept)
-        if how.repair == "batchnorm":
-            reestimate_batchnorms(small, batchnorm_names(small), ready.calibration)
-        elif how.repair:
-            refit(
-                small, ready.dense, ready.probe, kept, ready.calibration, views=how.views, seed=how.seed,
-                progress=how.progress,
-            )  # fmt: skip
-        macs = (ready.macs, count_macs(small, ready.example))
-        plan = make_plan(ready.dense, small, ready.probe, kept, how.importance, how.seed, how.repair is True, macs)
-        plan = replace(plan, classes=None if classes is None else tuple(int(k) for k in classes))
-        report = make_report(plan, self.answers, small, start)
-        return Compressed(model=small, plan=plan, report=report, dense_shapes=shapes)
-
-
-def _work(prepared: Preparation, how: _How, held: Calibration | None) -> _Work:
-    rankings = prepared.rank(how.importance, how.seed, progress=how.progress)
-    answers = ask_dense(prepared.dense, prepared.probe, prepared.calibration, held)
-    return _Work(prepared=prepared, rankings=rankings, how=how, answers=answers)
-
-
-def _check_settings(model: nn.Module, how: _How) -> None:
-    if how.allocation not in ALLOCATIONS:
-        raise InputError(f"allocation {how.allocation!r} is unknown; there are {', '.join(ALLOCATIONS)}")
-    if how.repair not in (True, False, "batchnorm"):
-        raise InputError(f'repair is True, False or "batchnorm", but {how.repair!r} came')
-    if how.views < 1:
-        raise InputError(f"views must be 1 or more, but {how.views} came; 1 is the image alone")
-    if not isinstance(model, nn.Module):
-        raise InputError(f"model must be a torch network (nn.Module), but {type(model).__name__} came")
-    kinds = {p.dtype for p in model.parameters()}
-    if kinds != {torch.float32}:
-        names = ", ".join(sorted(str(kind) for kind in kinds)) or "no parameters"
-        raise InputError(f"compress works on float32 networks, but this one has {names}; call model.float() first")
 
 
 def _images(
