@@ -201,3 +201,25 @@ def test_the_false_alarms_speeds_and_delays_are_those_of_the_files():
     assert f"at most {most[0]:.2f} times the bare products ({most[1]})" in text
     assert f"{speed['one_image']['etf']['median']:.0f} µs" in text
     assert f"MDS is {speed['mds_against_loop']['speed_up']:.0f} times as fast as a class loop" in text
+
+
+def _points(rows, **where):
+    found = [row["drop"] for row in rows if all(row[key] == value for key, value in where.items())]
+    return sum(found) / len(found)
+
+
+def test_what_pruning_costs_is_that_of_the_files():
+    text = " ".join(README.split())
+    for name, title in (("resnet56", "ResNet-56"), ("resnet20", "ResNet-20")):
+        found = read(f"compress_{name}_cifar10.json")
+        drops = " | ".join(f"{_points(found['rows'], macs=macs):.2f}" for macs in found["settings"]["macs"])
+        seconds = [row["seconds"] for row in found["rows"]]
+        assert f"| {title} | {drops} | {min(seconds):.0f} to {max(seconds):.0f} |" in README
+        # What the table's heading says.
+        assert {row["seed"] for row in found["rows"]} == {0, 1, 2}
+        assert {(row["images"], row["held_out_images"]) for row in found["rows"]} == {(500, 8806)}
+    subset = read("compress_resnet56_subset.json")
+    assert f"for cat, dog and horse alone at a quarter: {_points(subset['rows']):.1f} points" in text
+    support = read("compress_support.json")["counts"]
+    assert f"{support['works']} of {support['architectures']} architectures of timm" in text
+    assert f"{support['save a tenth']} of them save" in text
