@@ -111,8 +111,8 @@ def compress(
         Whether to refit and re-estimate; for comparison, "batchnorm" re-estimates all batch norms and refits nothing,
         and with False the network is cut and nothing else.
     views : int
-        Mirrored and shifted views of each image that the repair sees, as many as fit into memory: more are better, and
-        slower.
+        The most mirrored and shifted views of each image that the repair sees: late layers see as many as fit into
+        memory, early ones as many as they need. More are better, and slower.
     time_limit : float
         Seconds after which tracing the network is given up.
     progress : bool

@@ -197,4 +197,9 @@ def _ask(teacher: nn.Module, chosen: Calibration, held: Calibration | None, smal
 
 def _report(small: Compressed, answers: DenseAnswers, model: nn.Module, seconds: float) -> CompressionReport:
     report = make_report(small.plan, answers, model, time.perf_counter())
-    return replace(report, seconds=small.report.seconds + seconds)
+    return replace(
+        report,
+        seconds=small.report.seconds + seconds,
+        latency_before_ms=small.report.latency_before_ms,
+        latency_after_ms=small.report.latency_after_ms,
+    )

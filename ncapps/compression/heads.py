@@ -115,9 +115,11 @@ def find_heads(model: nn.Module, example: torch.Tensor) -> tuple[HeadWidth, ...]
     tied = tied_layers(model)
     found = [_heads_of(name, module) for name, module in model.named_modules()]
     whole = [heads for heads in found if heads is not None and not tied.intersection(heads.costly)]
-    by_kind: dict[str, list[HeadWidth]] = {}
+    by_kind: dict[tuple[str, int, str], list[HeadWidth]] = {}
     for heads in _over_images(model, whole, example):
-        by_kind.setdefault(str(model.get_submodule(heads.attention)), []).append(heads)
+        module = model.get_submodule(heads.attention)
+        shapes = [tuple(tensor.shape) for tensor in module.parameters()]
+        by_kind.setdefault((str(module), heads.channels, str(shapes)), []).append(heads)
     passed = {heads for kind in by_kind.values() if _is_exact(model, kind[0], example) for heads in kind}
     for heads in whole:
         if heads not in passed:

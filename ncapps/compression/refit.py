@@ -158,7 +158,7 @@ class Refitter:
         sampler = RowSampler.for_output(layer, wanted[0], positions=max(16, ROWS // self._views))
         first: Sequence[torch.Tensor] = self._first
         if getattr(layer, "groups", 1) > 1:
-            stride = max(1, sum(map(len, inputs)) // DEPTHWISE_IMAGES)
+            stride = depthwise_stride(sum(map(len, inputs)))
             inputs, wanted, first = (_every(one, stride, 0) for one in (inputs, wanted, first))
             gram, found = solve_towards(prior.T[..., None], normal_equations(sampler, inputs, wanted, first))
             solution = found[..., 0].T
@@ -237,6 +237,18 @@ class Refitter:
 
 def _chosen(batches: Sequence[torch.Tensor], masks: Sequence[torch.Tensor]) -> Batches:
     return [batch[mask] for batch, mask in zip(batches, masks, strict=True)]
+
+
+def depthwise_stride(images: int) -> int:
+    """Return every how many-th image a depthwise filter is fitted to: odd, since an even one finds one half alone.
+
+    Examples
+    --------
+    >>> [depthwise_stride(images) for images in (1, 200, 512, 2048)]
+    [1, 1, 3, 15]
+    """
+    stride = max(1, images // DEPTHWISE_IMAGES)
+    return stride - 1 + stride % 2
 
 
 def _every(batches: Sequence[torch.Tensor], stride: int, offset: int) -> Batches:

@@ -19,7 +19,7 @@ from ncapps.compression.surgery import outputs_left
 from ncapps.compression.visits import Run, Visit, visiting
 
 ROUNDS = 4
-"""How often a producer is refitted for its consumer, and the consumer after it."""
+"""How often at most a producer is refitted for its consumer, and the consumer after it."""
 VIEWS = 4
 """Views of each calibration image: with the image alone, a producer learns the images by heart."""
 
@@ -51,9 +51,10 @@ def repair(
     kept : sequence of sequence of int
         Channels left of each width of `probe`.
     rounds : int
-        How often a producer is refitted for its consumer, and the consumer after it.
+        How often at most a producer is refitted for its consumer, and the consumer after it; once where there are few
+        output positions to learn from.
     views : int
-        Mirrored and shifted views of each calibration image that are used, as many as fit into memory.
+        The most mirrored and shifted views of each calibration image: as many as a layer needs and memory holds.
     seed : int
         Seed of the shifts.
     """

@@ -36,6 +36,8 @@ def normal_equations(
     wide = wide_type(wanted[0].device)
     depthwise = getattr(sampler.layer, "groups", 1) > 1
     for some, goal, mask in zip(inputs, wanted, first, strict=True):
+        if not len(some):
+            continue
         rows = sampler.outputs(goal)
         if depthwise:
             columns, rows = sampler.taps(some), rows.T[..., None]
@@ -72,7 +74,9 @@ def solve_towards(prior: torch.Tensor, halves: Sequence[Half]) -> Half:
         E[a aᵀ] (fan-in + 1, same) and W (fan-in + 1, output channels).
     """
     first, second = halves
-    gram, cross = ((one + other) / 2 for one, other in zip(first, second, strict=True))
+    # The constant's own moment is 1 where a half has images: one image alone is in the first.
+    seen = [half for half in halves if bool((half[0][..., -1, -1] > 0).all())] or list(halves)
+    gram, cross = (torch.stack(parts).mean(dim=0) for parts in zip(*seen, strict=True))
     errors = [_error(prior, first, second, r) + _error(prior, second, first, r) for r in RIDGES]
     strength = RIDGES[min(range(len(RIDGES)), key=errors.__getitem__)]
     return gram, _solve(prior, gram, cross, strength)

@@ -96,8 +96,8 @@ class Runtime:
 
         self._forward = torch.compile(self._eager, dynamic=False)
         self.compiled = True
-        self._replicas = replicas_for(self.batch_size) if self._fast_cpu() else None
         try:
+            self._replicas = replicas_for(self.batch_size) if self._fast_cpu() else None
             with config.patch(freezing=True):
                 self.features(pixels)
         except Exception as error:  # the compiler raises its own types, by version

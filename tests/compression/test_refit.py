@@ -8,7 +8,7 @@ from ncapps.compression import refit
 from ncapps.compression.calibration import Calibration
 from ncapps.compression.passes import Pass
 from ncapps.compression.probe import Branch, probe
-from ncapps.compression.refit import Refitter, Stop, chains_of
+from ncapps.compression.refit import Refitter, Stop, chains_of, depthwise_stride
 from ncapps.compression.visits import Visit
 from ncapps.compression.widths import InnerWidth
 
@@ -58,3 +58,11 @@ def test_a_layer_is_found_again_and_its_output_corrected(norm):
     assert torch.allclose(torch.cat([stop.visit.output for stop in stops]), model[0](inputs))
     if norm:
         assert torch.allclose(model.state_dict()["1.running_mean"], model[0](inputs).mean(0), atol=1e-4)
+
+
+@pytest.mark.parametrize("images", [1, 100, 256, 512, 1024, 1536, 2048, 4000])
+def test_a_depthwise_filter_sees_images_of_both_halves(images):
+    stride = depthwise_stride(images)
+    chosen = torch.arange(images)[::stride]
+    assert len(chosen) >= min(images, 128)
+    assert images < 2 or len({int(place) % 2 for place in chosen}) == 2

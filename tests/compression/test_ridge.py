@@ -65,3 +65,20 @@ def test_a_depthwise_convolution_is_found_again_channel_by_channel():
     assert gram.shape == (5, 10, 10)
     assert torch.allclose(weight[:, :9, 0].float(), layer.weight.flatten(1), atol=5e-3)
     assert torch.allclose(weight[:, 9, 0].float(), layer.bias, atol=5e-3)
+
+
+def test_a_half_without_images_counts_for_nothing():
+    truth, (one, other) = halves(200, 0.01)
+    empty = tuple(torch.zeros_like(part) for part in other)
+    gram, weight = solve_towards(0 * truth, (one, empty))
+    assert torch.equal(gram, one[0])
+    assert (weight - truth).abs().max() < 0.02
+
+
+def test_batches_without_images_change_nothing():
+    layer, inputs, wanted = nn.Linear(4, 2), torch.randn(10, 4), torch.randn(10, 2)
+    first = torch.arange(10) % 2 == 0
+    sampler = RowSampler.for_output(layer, wanted)
+    found = normal_equations(sampler, [inputs[:0], inputs], [wanted[:0], wanted], [first[:0], first])
+    for half, same in zip(found, normal_equations(sampler, [inputs], [wanted], [first]), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(half, same, strict=True))
