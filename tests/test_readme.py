@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+BITS = ("float32", "int8")
 NEIGHBOURS = ("knn", "nn_guide")
 RESULTS = sorted((ROOT / "recipes" / "results").glob("*.json"))
 
@@ -223,3 +224,17 @@ def test_what_pruning_costs_is_that_of_the_files():
     support = read("compress_support.json")["counts"]
     assert f"{support['works']} of {support['architectures']} architectures of timm" in text
     assert f"{support['save a tenth']} of them save" in text
+
+
+def test_what_halving_does_to_time_and_to_all_jobs_is_that_of_the_files():
+    text = " ".join(README.split())
+    arms = {row["batch"]: row["arms"] for row in read("bench_latency.json")["latency"]}
+    times = {bits: [arms[batch][f"pruned by loss {bits}"]["speed_up"] for batch in (1, 32)] for bits in BITS}
+    one, many = times["float32"]
+    assert f"half the operations run {one:.2f} × as fast as all of them for one image and {many:.2f} × for 32" in text
+    assert "with 8 bits as well {:.2f} × and {:.2f} ×".format(*times["int8"]) in text
+    rows = {row["figure"]: row for row in read("compress_resnet56_jobs.json")["table"]}
+    both = {name: f"{100 * row['dense']:.1f} / {100 * row['small']:.1f}" for name, row in rows.items()}
+    assert f"one draw, dense / small): accuracy {both['accuracy']}; harmonic mean" in text
+    assert f"of five images {both['few-shot harmonic']}; `ETFDetector`'s AUROC near {both['AUROC near, etf']}" in text
+    assert f"far {both['AUROC far, etf']}." in text
