@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BITS = ("float32", "int8")
+REPAIRS = ("none", "batchnorm", "full")
 NEIGHBOURS = ("knn", "nn_guide")
 RESULTS = sorted((ROOT / "recipes" / "results").glob("*.json"))
 
@@ -238,3 +239,13 @@ def test_what_halving_does_to_time_and_to_all_jobs_is_that_of_the_files():
     assert f"one draw, dense / small): accuracy {both['accuracy']}; harmonic mean" in text
     assert f"of five images {both['few-shot harmonic']}; `ETFDetector`'s AUROC near {both['AUROC near, etf']}" in text
     assert f"far {both['AUROC far, etf']}." in text
+
+
+def test_the_importances_points_are_those_of_the_file():
+    rows = read("compress_resnet56_rivals.json")["rows"]
+    repaired = {}
+    for name in {row["importance"] for row in rows}:
+        cut, norms, repaired[name] = (_points(rows, importance=name, repair=how) for how in REPAIRS)
+        title = "**obs (the default)**" if name == "obs" else name
+        assert f"| {title} | {cut:.1f} | {norms:.1f} | {repaired[name]:.1f} |" in README
+    assert min(repaired, key=repaired.__getitem__) == "obs"
