@@ -132,7 +132,8 @@ class CompressionReport:
     images : int
         Calibration images used.
     seconds : float
-        Wall-clock time, without that of running the networks on held-out images.
+        Wall-clock time, without that of running these two networks on held-out images; where several were tried, with
+        all that was done for the earlier ones.
     front : tuple of FrontPoint
         All networks that were tried from the same statistics, the largest first.
     collapse_profile : tuple of DepthCollapse or None
