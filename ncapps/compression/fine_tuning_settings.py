@@ -24,9 +24,9 @@ class FineTuneSettings:
     optimizer : {"sgd", "adamw"}
         SGD with Nesterov momentum for convolutional networks; AdamW for transformers.
     learning_rate : float
-        The highest rate, after the warmup. Deep networks whose batch norms are frozen bear tiny rates alone: at ten
-        times the default a repaired ResNet-56 gets worse, at a hundred times its loss becomes infinite. With
-        batchnorm="update" and hundreds of epochs, 0.01 is usual.
+        The highest rate, after the warmup. Deep networks whose batch norms are frozen bear tiny rates alone: at larger
+        ones a repaired network may get worse, or its loss become infinite. With batchnorm="update" and hundreds of
+        epochs, 0.01 is usual.
     schedule : {"cosine", "steps"}
         How the rate falls: along a cosine to zero, or by `decay` at each of `milestones`.
     milestones : tuple of float

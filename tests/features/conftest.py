@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 
@@ -25,3 +26,12 @@ def photos(tmp_path) -> Path:
     (folder / "dog" / "Thumbs.db").write_bytes(b"litter")
     (folder / "notes.txt").write_text("not an image")
     return folder
+
+
+@pytest.fixture
+def two_threads():
+    """Torch on two threads, and as it was afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)

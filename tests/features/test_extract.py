@@ -179,14 +179,6 @@ def test_the_batch_is_halved_when_memory_runs_out_and_stays_so(backbone):
     assert max(hungry.sizes[8:]) == 2
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_replicas_share_the_images_of_a_batch_and_keep_their_order(backbone, monkeypatch, two_threads):
     monkeypatch.setattr(torch, "compile", lambda module, **_: module)
     pixels = torch.from_numpy(images(21))

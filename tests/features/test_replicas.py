@@ -6,14 +6,6 @@ import torch
 from ncapps.features.replicas import Replicas, replicas_for
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("rows", [1, 3, 4, 7])
 def test_parts_come_back_in_order(rows):
     batch = torch.arange(rows)
