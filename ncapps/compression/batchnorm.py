@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ncapps.compression.calibration import Calibration
+from ncapps.compression.probe import affine_of
 
 
 def batchnorm_names(model: nn.Module) -> list[str]:
@@ -45,3 +46,34 @@ def reestimate_batchnorms(model: nn.Module, names: Sequence[str], calibration: C
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
             norm.eval()
+
+
+@torch.no_grad()
+def restate_batchnorms(model: nn.Module, names: Sequence[str], images: torch.Tensor) -> None:
+    """Give some batch norms the mean and variance of what they read, in place; what they make of it stays the same.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The network, in evaluation mode.
+    names : sequence of str
+        The batch norms.
+    images : Tensor
+        One batch.
+    """
+    handles = [model.get_submodule(name).register_forward_pre_hook(_restate) for name in names]
+    try:
+        model(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _restate(norm: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+    values = inputs[0].transpose(0, 1).flatten(1)
+    scale, shift = affine_of(norm)
+    variance, mean = torch.var_mean(values, dim=1, correction=0)
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)
+    norm.weight.copy_(scale * (variance + norm.eps).sqrt())
+    norm.bias.copy_(shift + scale * mean)

@@ -16,6 +16,9 @@ ROWS_PER_INPUT = 1000
 """A layer is refitted on so many output positions, of all images and views, for each of its inputs, and on more where
 the images alone have more. Neighbouring positions say nearly the same: hence so many."""
 
+MANY_ROWS = 500
+"""With so many output positions for each input of a layer, all images together, it does not learn them by heart."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pass:
@@ -25,15 +28,30 @@ class Pass:
     ----------
     branches : tuple of Branch
         The layers, in the order in which they run.
-    images : Calibration
-        All first views of the images, then all second ones, and so on.
+    calibration : Calibration
+        The images.
     views : int
         Views of each image.
+    seed : int
+        Seed of the views.
+    plentiful : bool
+        Whether these layers and all before them have so many output positions for each of their inputs that they do
+        not learn the images by heart.
     """
 
     branches: tuple[Branch, ...]
-    images: Calibration
+    calibration: Calibration
     views: int
+    seed: int = 0
+    plentiful: bool = False
+
+    @property
+    def images(self) -> Calibration:
+        """All first views of the images, then all second ones, and so on: made anew each time, for memory's sake."""
+        return with_views(self.calibration, self.views, seed=self.seed)
+
+    def __len__(self) -> int:
+        return len(self.calibration) * self.views
 
 
 def plan_passes(
@@ -65,32 +83,66 @@ def plan_passes(
     branches = {branch.layer: branch for branch in (*probe.streams, *probe.producers, *probe.branches)}
     branches.update({branch.layer: branch for _, branch in probe.depthwise})
     names = sorted(branches, key=order.__getitem__)
-    groups: list[tuple[int, list[str]]] = []
+    groups: list[_Group] = []
+    plentiful = inputs is not None
     for group in _inseparable(probe, names):
-        needed = max(_needed(probe.values[name], (inputs or {}).get(name), len(calibration), views) for name in group)
-        fit = min(needed, max(2, most_values // max(probe.values[name] for name in group)))
-        if groups and fit < 2 * groups[-1][0]:
-            groups[-1] = (min(fit, groups[-1][0]), groups[-1][1] + group)
+        sizes = [(probe.values[name], (inputs or {}).get(name)) for name in group]
+        needed = max(_needed(values, of_layer, len(calibration), views) for values, of_layer in sizes)
+        held = max(2, most_values // max(values for values, _ in sizes))
+        plentiful = plentiful and all(
+            of_layer is not None and _rows(values, of_layer) * len(calibration) * views >= MANY_ROWS * of_layer[0]
+            for values, of_layer in sizes
+        )
+        one = _Group(names=tuple(group), needed=needed, held=held, plentiful=plentiful)
+        # A pass for every layer would take longer than the images that some of them do not need.
+        if groups and one.images < 2 * groups[-1].images and one.plentiful == groups[-1].plentiful:
+            groups[-1] = groups[-1].with_group(one)
         else:
-            groups.append((fit, group))
-    found = []
-    for fit, group in groups:
+            groups.append(one)
+    return [one.as_pass(branches, calibration, seed) for one in groups]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """Layers of one pass, the images they need and those that memory holds."""
+
+    names: tuple[str, ...]
+    needed: int
+    held: int
+    plentiful: bool
+
+    @property
+    def images(self) -> int:
+        return min(self.needed, self.held)
+
+    def with_group(self, other: _Group) -> _Group:
+        needed, held = max(self.needed, other.needed), min(self.held, other.held)
+        return replace(self, names=self.names + other.names, needed=needed, held=held)
+
+    def as_pass(self, branches: Mapping[str, Branch], calibration: Calibration, seed: int) -> Pass:
         few = calibration
-        if fit < len(calibration):
-            few = replace(calibration, images=calibration.images[:fit], labels=None)
-        count = max(1, fit // len(few))
-        of_group = tuple(branches[name] for name in group)
-        found.append(Pass(branches=of_group, images=with_views(few, count, seed=seed), views=count))
-    return found
+        if self.images < len(calibration):
+            few = replace(calibration, images=calibration.images[: self.images], labels=None)
+        return Pass(
+            branches=tuple(branches[name] for name in self.names),
+            calibration=few,
+            views=max(1, self.images // len(few)),
+            seed=seed,
+            plentiful=self.plentiful,
+        )
 
 
 def _needed(values: int, inputs: tuple[int, int] | None, images: int, views: int) -> int:
     """Return on how many views of all images, times images, a layer with so many output values should be refitted."""
     if inputs is None:
         return views * images
-    fan_in, channels = inputs
-    rows = max(1, values // channels) * images
-    return images * min(views, max(1, math.ceil(ROWS_PER_INPUT * fan_in / rows)))
+    rows = _rows(values, inputs) * images
+    return images * min(views, max(1, math.ceil(ROWS_PER_INPUT * inputs[0] / rows)))
+
+
+def _rows(values: int, inputs: tuple[int, int]) -> int:
+    """Return the output positions of one image."""
+    return max(1, values // inputs[1])
 
 
 def _inseparable(probe: Probe, names: Sequence[str]) -> list[list[str]]:

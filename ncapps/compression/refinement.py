@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +10,12 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from ncapps.compression.conjugate_gradients import conjugate_gradients
 from ncapps.compression.curvature import Curvature
 from ncapps.compression.derivative import ChainDerivative, Link
 
 LEAST_GAIN = 3e-3
 """A step that lowers the error by less, as a fraction of it, is not taken: it is not worth another look."""
-DAMPING = 1e-1
-"""Tikhonov damping, as a fraction of the curvature's Kronecker approximation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,18 +90,39 @@ def refine(pair: Pair, gram: torch.Tensor, *, iterations: int) -> torch.Tensor |
     derivative = ChainDerivative(pair.between, raw)
     error = pair.wanted - pair.read(derivative.end)
     curvature = Curvature(gram.float(), _outer(pair, derivative))
-    step = _conjugate_gradients(_Linearised(pair, derivative), error, curvature, iterations)
+    system = _Linearised(pair, derivative)
+    step = conjugate_gradients(system, system.pull(error), curvature, iterations)
     change = apply(pair.producer, pair.inputs, step)
 
     def error_of(size: float) -> float:
         return float((pair.wanted - pair.read(pair.follow(raw + size * change))).square().sum())
 
-    errors = {0.0: float(error.square().sum()), **{size: error_of(size) for size in (0.5, 1.0)}}
+    start = float(error.square().sum())
+    size, least = best_size(error_of, start)
+    return size * step if start - least > LEAST_GAIN * start else None
+
+
+def best_size(error_of: Callable[[float], float], start: float) -> tuple[float, float]:
+    """Return how much of a step lowers an error most, and that error.
+
+    Parameters
+    ----------
+    error_of : callable
+        The error by the fraction of the step that is taken.
+    start : float
+        The error without it.
+
+    Examples
+    --------
+    >>> best_size(lambda size: (1 - 2 * size) ** 2, 1.0)
+    (0.5, 0.0)
+    """
+    errors = {0.0: start, **{size: error_of(size) for size in (0.5, 1.0)}}
     point = lowest_point(*errors.values())
     if point not in errors:
         errors[point] = error_of(point)
     size = min(errors, key=errors.__getitem__)
-    return size * step if errors[0.0] - errors[size] > LEAST_GAIN * errors[0.0] else None
+    return size, errors[size]
 
 
 def lowest_point(start: float, middle: float, end: float) -> float:
@@ -166,24 +187,3 @@ def _shared_change(pair: Pair) -> torch.Tensor:
         return values / values.square().mean().sqrt().clamp_min(1e-12)
     values = values - values.mean()
     return values / values.square().mean().sqrt().clamp_min(1e-12)
-
-
-def _conjugate_gradients(
-    system: _Linearised, error: torch.Tensor, curvature: Curvature, iterations: int
-) -> torch.Tensor:
-    residual = system.pull(error)
-    step = torch.zeros_like(residual)
-    better = curvature.solve(residual)
-    direction, product = better, (residual * better).sum()
-    enough = 1e-10 * product
-    for _ in range(iterations):
-        if not product > enough:
-            break
-        curved = system(direction) + DAMPING * curvature.apply(direction)
-        size = product / (direction * curved).sum().clamp_min(1e-30)
-        step = step + size * direction
-        residual = residual - size * curved
-        better = curvature.solve(residual)
-        previous, product = product, (residual * better).sum()
-        direction = better + product / previous.clamp_min(1e-30) * direction
-    return step

@@ -11,7 +11,7 @@ from torch import nn
 
 from ncapps.compression.derivative import Link
 from ncapps.compression.moments import bias_and_weight
-from ncapps.compression.passes import Pass
+from ncapps.compression.passes import MANY_ROWS, Pass
 from ncapps.compression.probe import Branch, Probe
 from ncapps.compression.refinement import Pair, refine
 from ncapps.compression.ridge import normal_equations, solve_towards
@@ -27,8 +27,6 @@ POSITIONS = 2**15
 """About so many output positions, of as many images as it takes, enter one refinement, or
 `POSITIONS_PER_INPUT` for each input of the layer that is moved, where that is more."""
 POSITIONS_PER_INPUT = 128
-MANY_ROWS = 500
-"""With so many output positions for each input of a layer, all images together, it does not learn them by heart."""
 FEWEST_IMAGES = 16
 """Of so many images at least, however many positions that is."""
 DEPTHWISE_IMAGES = 128
@@ -114,10 +112,10 @@ class Refitter:
         self.chains = chains
         self._modules: dict[str, Any] = dict(model.named_modules())
         self._views, self._rounds = one.views, rounds
-        count = len(one.images)
+        count = len(one)
         # Views of one image are in the same half.
         halves = torch.arange(count) % max(1, count // one.views) % 2 == 0
-        self._first = halves.to(next(model.parameters()).device).split(one.images.batch_size)
+        self._first = halves.to(next(model.parameters()).device).split(one.calibration.batch_size)
         self._written: dict[str, _Written] = {}
 
     def refit(self, stops: Sequence[Stop], targets: Batches) -> None:

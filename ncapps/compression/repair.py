@@ -11,9 +11,10 @@ from tqdm import tqdm
 
 from ncapps.compression.calibration import Calibration
 from ncapps.compression.in_step import InStep
-from ncapps.compression.passes import Pass, plan_passes
+from ncapps.compression.joint_refinement import STEPS, refine_jointly
+from ncapps.compression.passes import MOST_VALUES, Pass, plan_passes
 from ncapps.compression.probe import Probe
-from ncapps.compression.refit import Chains, Refitter, Stop, chains_of
+from ncapps.compression.refit import FEWEST_IMAGES, Chains, Refitter, Stop, chains_of
 from ncapps.compression.segment import SegmentRecorder
 from ncapps.compression.surgery import outputs_left
 from ncapps.compression.visits import Run, Visit, visiting
@@ -22,6 +23,8 @@ ROUNDS = 4
 """How often at most a producer is refitted for its consumer, and the consumer after it."""
 VIEWS = 4
 """Views of each calibration image: with the image alone, a producer learns the images by heart."""
+JOINT_POSITIONS = 2**14
+"""About so many positions of the last layer, of as many images as it takes, enter one step of the joint refinement."""
 
 
 def repair(
@@ -62,12 +65,16 @@ def repair(
     cut = [width for width, channels in zip(probe.widths, kept, strict=True) if len(channels) < width.channels]
     shrunk = [width for width in cut if width.refinable]
     left.update({branch.layer: left[producer] for producer, branch in probe.depthwise if producer in left})
-    passes = plan_passes(probe, calibration, views=views, seed=seed, inputs=_inputs_of(pruned))
+    passes = plan_passes(probe, calibration, views=views, seed=seed, inputs=_inputs_of(pruned, dense))
     _give_biases(pruned, passes)
-    total = sum(len(one.branches) for one in passes)
+    plentiful = [one for one in passes if one.plentiful]
+    total = sum(len(one.branches) for one in passes) + (STEPS if plentiful else 0)
     with tqdm(total=total, desc="repair", unit="layer", disable=None if progress else True, leave=False) as bar:
         for one in passes:
-            _repair_pass(pruned, dense, one, left, Refitter(pruned, chains_of(probe, shrunk), one, rounds), bar.update)
+            refitter = Refitter(pruned, chains_of(probe, shrunk), one, 0 if one.plentiful else rounds)
+            _repair_pass(pruned, dense, one, left, refitter, bar.update)
+            if plentiful and one is plentiful[-1]:
+                _refine_stretch(pruned, dense, probe, plentiful, left, calibration, views, seed, bar.update)
 
 
 def _repair_pass(
@@ -90,6 +97,40 @@ def _repair_pass(
                 kept = left.get(stops[0].visit.branch.layer)
                 refitter.refit(stops, [_target(dense, visit, kept) for visit in visits])
                 done()
+
+
+def _refine_stretch(
+    pruned: nn.Module,
+    dense: nn.Module,
+    probe: Probe,
+    passes: Sequence[Pass],
+    left: dict[str, list[int]],
+    calibration: Calibration,
+    views: int,
+    seed: int,
+    done: Callable[[], object],
+) -> None:
+    """Move all layers of some passes together, towards what the consumers hand on."""
+    branches = [branch for one in passes for branch in one.branches]
+    consumers = {branch.layer for branch in probe.branches}
+    taps = [branch.layer for branch in branches if branch.layer in consumers]
+
+    def target_of(name: str) -> Callable[[Visit], torch.Tensor]:
+        return lambda visit: _target(dense, visit, left.get(name))
+
+    positions = probe.values[taps[-1]] // len(dense.get_parameter(f"{taps[-1]}.weight"))
+    held = MOST_VALUES // sum(probe.values[branch.layer] for branch in branches)
+    refine_jointly(
+        pruned,
+        dense,
+        branches,
+        {name: target_of(name) for name in taps},
+        calibration,
+        batch=max(1, min(len(calibration), held, max(FEWEST_IMAGES, JOINT_POSITIONS // positions))),
+        views=views,
+        seed=seed,
+        done=done,
+    )
 
 
 def _channels_last(batch: torch.Tensor) -> torch.Tensor:
@@ -138,10 +179,14 @@ def _target(dense: nn.Module, visit: Visit, kept: Sequence[int] | None) -> torch
     return values[:, kept] if isinstance(dense.get_submodule(visit.branch.layer), nn.Conv2d) else values[..., kept]
 
 
-def _inputs_of(model: nn.Module) -> dict[str, tuple[int, int]]:
-    """Return, of each layer, the inputs of one output and the output channels."""
-    layers = {n: m.weight for n, m in model.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))}
-    return {name: (weight[0].numel() + 1, len(weight)) for name, weight in layers.items()}
+def _inputs_of(pruned: nn.Module, dense: nn.Module) -> dict[str, tuple[int, int]]:
+    """Return, of each layer, the pruned inputs of one output and the dense output channels, which the probe counted."""
+    weights = dict(pruned.named_parameters())
+    return {
+        name: (weights[f"{name}.weight"][0].numel() + 1, len(module.weight))
+        for name, module in dense.named_modules()
+        if isinstance(module, (nn.Conv2d, nn.Linear))
+    }
 
 
 def _give_biases(model: nn.Module, passes: Sequence[Pass]) -> None:

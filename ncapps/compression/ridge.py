@@ -35,22 +35,23 @@ def normal_equations(
     sums: list[list[Any]] = [[0.0, 0.0, 0], [0.0, 0.0, 0]]
     wide = wide_type(wanted[0].device)
     depthwise = getattr(sampler.layer, "groups", 1) > 1
+    seen = 0
     for some, goal, mask in zip(inputs, wanted, first, strict=True):
-        if not len(some):
-            continue
-        rows = sampler.outputs(goal)
-        if depthwise:
-            columns, rows = sampler.taps(some), rows.T[..., None]
-        else:
-            columns = sampler.columns(some)
-        columns = torch.cat([columns, columns.new_ones(*columns.shape[:-1], 1)], dim=-1)
-        of_first = mask.repeat_interleave(columns.shape[-2] // len(some))
-        for half, rows_of_half in zip(sums, (of_first, ~of_first), strict=True):
-            a, t = columns[..., rows_of_half, :], rows[..., rows_of_half, :]
-            # Products in float32, sums in float64: twice as quick, and the error is far below the ridge.
-            half[0] = half[0] + (a.mT @ a).to(wide)
-            half[1] = half[1] + (a.mT @ t).to(wide)
-            half[2] += a.shape[-2]
+        for grid, of_turn in sampler.turns(goal, seen):
+            rows = grid.outputs(goal[of_turn])
+            if depthwise:
+                columns, rows = grid.taps(some[of_turn]), rows.T[..., None]
+            else:
+                columns = grid.columns(some[of_turn])
+            columns = torch.cat([columns, columns.new_ones(*columns.shape[:-1], 1)], dim=-1)
+            of_first = mask[of_turn].repeat_interleave(columns.shape[-2] // int(of_turn.sum()))
+            for half, rows_of_half in zip(sums, (of_first, ~of_first), strict=True):
+                a, t = columns[..., rows_of_half, :], rows[..., rows_of_half, :]
+                # Products in float32, sums in float64: twice as quick, and the error is far below the ridge.
+                half[0] = half[0] + (a.mT @ a).to(wide)
+                half[1] = half[1] + (a.mT @ t).to(wide)
+                half[2] += a.shape[-2]
+        seen += len(some)
     first_half, second_half = ((gram / max(seen, 1), cross / max(seen, 1)) for gram, cross, seen in sums)
     return first_half, second_half
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -42,19 +42,24 @@ class Visit:
         if norm is None or self.shortcut is not None:
             return self.output
         shape = (1, -1) + (1,) * (self.output.ndim - 2)
-        scale, shift = (value.detach().view(shape) for value in affine_of(norm))
+        scale, shift = (value.view(shape) for value in affine_of(norm))
         return self.output * scale + shift
 
 
-Run = Callable[[torch.Tensor, Callable[[Visit], None]], torch.Tensor]
+class Run(Protocol):
+    """Run a network on a batch and call back at each layer that is watched."""
+
+    def __call__(self, batch: torch.Tensor, on_visit: Callable[[Visit], None], gradients: bool = False) -> torch.Tensor:
+        """Return the network's output."""
+        ...
 
 
 @contextmanager
 def visiting(model: nn.Module, branches: Sequence[Branch]) -> Iterator[Run]:
     """Watch the layers of a network in evaluation mode; gives a function that runs it on a batch and calls back.
 
-    That function takes the batch, and what is called with each visit. It may run in several threads at the same time,
-    one batch in each.
+    That function takes the batch, and what is called with each visit; if asked, it keeps what gradients need. It may
+    run in several threads at the same time, one batch in each.
 
     Parameters
     ----------
@@ -85,10 +90,10 @@ def visiting(model: nn.Module, branches: Sequence[Branch]) -> Iterator[Run]:
 
         return hook
 
-    def run(batch: torch.Tensor, on_visit: Callable[[Visit], None]) -> torch.Tensor:
+    def run(batch: torch.Tensor, on_visit: Callable[[Visit], None], gradients: bool = False) -> torch.Tensor:
         own.walk = walk = _Walk(by_layer, on_visit)
         try:
-            with torch.no_grad(), walk.watch:
+            with torch.set_grad_enabled(gradients), walk.watch:
                 return model(batch)
         finally:
             walk.watch.forget()

@@ -4,8 +4,9 @@ import copy
 
 import torch
 from compression_nets import TinyResNet, randomise_norms
+from torch import nn
 
-from ncapps.compression.batchnorm import reestimate_batchnorms
+from ncapps.compression.batchnorm import reestimate_batchnorms, restate_batchnorms
 from ncapps.compression.calibration import Calibration
 
 IMAGES = torch.randn(12, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -38,3 +39,16 @@ def test_nothing_else_changes():
     assert changed == {"bn.running_mean", "bn.running_var", "bn.num_batches_tracked"}
     assert model.bn.momentum == 0.1
     assert not any(module.training for module in model.modules())
+
+
+@torch.no_grad()
+def test_restated_norms_do_what_they_did_and_hold_what_they_read():
+    model = randomise_norms(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.BatchNorm2d(4))).eval()
+    images = torch.randn(16, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    before = model(images)
+    restate_batchnorms(model, ["1", "3"], images)
+    assert torch.allclose(model(images), before, atol=1e-5)
+    for place in (1, 3):
+        read = model[:place](images)
+        assert torch.allclose(model[place].running_mean, read.mean((0, 2, 3)), atol=1e-5)
+        assert torch.allclose(model[place].running_var, read.var((0, 2, 3), correction=0), atol=1e-5)

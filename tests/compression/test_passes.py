@@ -75,3 +75,12 @@ def test_layers_with_many_inputs_and_few_positions_see_more_views(monkeypatch):
     early, late = plan_passes(probe, images(10), views=8, seed=0, inputs=inputs)
     assert (early.views, late.views) == (1, 4)
     assert [one.views for one in plan_passes(probe, images(10), views=3, seed=0, inputs=inputs)] == [1, 3]
+
+
+def test_layers_that_need_little_take_nothing_from_those_before_them(monkeypatch):
+    monkeypatch.setattr("ncapps.compression.passes.ROWS_PER_INPUT", 10)
+    # As in a transformer: every second width needs one view, the others four.
+    probe = probe_of([16] * 8, [(0, 1), (2, 3), (4, 5), (6, 7)])
+    inputs = {str(i): (4 if i // 2 % 2 == 0 else 16, 4) for i in range(8)}
+    passes = plan_passes(probe, images(10), views=8, seed=0, inputs=inputs)
+    assert [(one.views, len(one.branches)) for one in passes] == [(1, 2), (4, 6)]

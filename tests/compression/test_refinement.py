@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ncapps.compression import refinement
+from ncapps.compression import conjugate_gradients, refinement
 from ncapps.compression.derivative import Link
 from ncapps.compression.refinement import Pair, lowest_point, refine
 
@@ -47,7 +47,7 @@ def error_with(pair, step=None):
 
 @torch.no_grad()
 def test_without_an_activation_it_is_the_least_squares_answer(monkeypatch):
-    monkeypatch.setattr(refinement, "DAMPING", 0.0)
+    monkeypatch.setattr(conjugate_gradients, "DAMPING", 0.0)
     pair = linear_pair(lambda x: x * 1.0)
     step = refine(pair, gram_of(pair.inputs), iterations=60)
     # Both sides of the bilinear problem: (inputs ⊗ weight) vec(step) = error.

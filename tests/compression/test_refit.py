@@ -47,7 +47,7 @@ def test_a_layer_is_found_again_and_its_output_corrected(norm):
     target = inputs @ truth[:5] + truth[5]
     branch = Branch(layer="0", norm="1" if norm else None, joins=False)
     images = Calibration(images=inputs, labels=None, batch_size=25)
-    one = Pass(branches=(branch,), images=images, views=1)
+    one = Pass(branches=(branch,), calibration=images, views=1)
     found = probe(model, inputs[:2], [])
     stops = [
         Stop(visit=Visit(branch=branch, inputs=some, output=model[0](some), shortcut=None), segments={})

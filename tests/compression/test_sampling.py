@@ -4,6 +4,7 @@ import pytest
 import torch
 from timm.layers import Conv2dSame
 from torch import nn
+from torch.nn import functional as F
 
 from ncapps.compression.sampling import RowSampler
 
@@ -57,3 +58,38 @@ def test_taps_times_weight_are_a_depthwise_convolutions_outputs(stride):
     taps = sampler.taps(inputs)
     got = (taps * layer.weight.reshape(4, 1, 9)).sum(dim=2).T + layer.bias
     assert torch.allclose(got, sampler.outputs(output), atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d(2, 1, 1), nn.Linear(2, 1)], ids=str)
+def test_in_turn_each_position_comes_equally_often(layer):
+    shape = (72, 1, 4, 6) if isinstance(layer, nn.Conv2d) else (72, 24, 1)
+    places = torch.arange(24.0).reshape(shape[1:]).expand(shape)
+    sampler = RowSampler.for_output(layer, places, positions=4)
+    assert sampler.step > 1
+    seen = torch.cat([grid.outputs(places[mask]).flatten() for grid, mask in sampler.turns(places)])
+    assert set(torch.bincount(seen.long(), minlength=24).tolist()) == {len(seen) // 24}
+
+
+def test_what_is_read_of_an_image_does_not_depend_on_the_batch():
+    output = torch.randn(20, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    sampler = RowSampler.for_output(nn.Conv2d(3, 3, 1), output, positions=4)
+
+    def rows(batch, seen):
+        return [grid.outputs(batch[mask]) for grid, mask in sampler.turns(batch, seen)]
+
+    together = torch.cat(rows(output, 0))
+    apart = torch.cat([row for start in (0, 7, 14) for row in rows(output[start : start + 7], start)])
+    assert torch.equal(together.sort(dim=0).values, apart.sort(dim=0).values)
+    assert not rows(output[:0], 0)
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+@torch.no_grad()
+def test_the_input_moment_is_that_of_all_positions_the_border_too(groups):
+    layer = nn.Conv2d(4, 4, 3, padding=1, groups=groups)
+    inputs = torch.randn(6, 4, 5, 5, generator=torch.Generator().manual_seed(0))
+    found = RowSampler.for_output(layer, layer(inputs)).input_moment(inputs, layer(inputs))
+    patches = F.unfold(inputs, 3, padding=1).transpose(1, 2).reshape(150, 4, 9)
+    parts = patches.transpose(0, 1) if groups > 1 else patches.reshape(1, 150, 36)
+    columns = F.pad(parts, (0, 1), value=1.0)
+    assert torch.allclose(found, (columns.mT @ columns / 150).reshape(found.shape), atol=1e-4)
