@@ -49,7 +49,7 @@ def reestimate_batchnorms(model: nn.Module, names: Sequence[str], calibration: C
 
 
 @torch.no_grad()
-def restate_batchnorms(model: nn.Module, names: Sequence[str], images: torch.Tensor) -> None:
+def restate_batchnorms(model: nn.Module, names: Sequence[str], batches: Sequence[torch.Tensor]) -> None:
     """Give some batch norms the mean and variance of what they read, in place; what they make of it stays the same.
 
     Parameters
@@ -58,21 +58,45 @@ def restate_batchnorms(model: nn.Module, names: Sequence[str], images: torch.Ten
         The network, in evaluation mode.
     names : sequence of str
         The batch norms.
-    images : Tensor
-        One batch.
+    batches : sequence of Tensor
+        Images.
     """
-    handles = [model.get_submodule(name).register_forward_pre_hook(_restate) for name in names]
+    norms = [model.get_submodule(name) for name in names]
+    sums = {norm: _Moments() for norm in norms}
+    handles = [norm.register_forward_pre_hook(sums[norm].hook) for norm in norms]
     try:
-        model(images)
+        for batch in batches:
+            model(batch)
     finally:
         for handle in handles:
             handle.remove()
+    for norm, moments in sums.items():
+        _restate(norm, moments)
 
 
-def _restate(norm: Any, inputs: tuple[torch.Tensor, ...]) -> None:
-    values = inputs[0].transpose(0, 1).flatten(1)
+class _Moments:
+    """Running moments of a batch norm's channels."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.first: Any = 0.0
+        self.second: Any = 0.0
+
+    def hook(self, norm: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+        """Take in one batch, centred at the running mean: the variance may be far smaller than the mean."""
+        values = inputs[0].transpose(0, 1).flatten(1)
+        variance, mean = torch.var_mean(values, dim=1, correction=0)
+        away, rows = (mean - norm.running_mean).double(), values.shape[1]
+        self.first = self.first + rows * away
+        self.second = self.second + rows * (variance.double() + away.square())
+        self.rows += rows
+
+
+def _restate(norm: Any, moments: _Moments) -> None:
     scale, shift = affine_of(norm)
-    variance, mean = torch.var_mean(values, dim=1, correction=0)
+    away = moments.first / moments.rows
+    variance = (moments.second / moments.rows - away.square()).clamp_min(0.0).to(scale)
+    mean = norm.running_mean + away.to(scale)
     norm.running_mean.copy_(mean)
     norm.running_var.copy_(variance)
     norm.weight.copy_(scale * (variance + norm.eps).sqrt())

@@ -20,7 +20,7 @@ from ncapps.compression.stretch import Stretch, Taps, Values, Weights, norm, run
 from ncapps.compression.views import with_views
 from ncapps.compression.visits import Run, Visit, visiting
 
-STEPS = 16
+STEPS = 12
 """Gauss-Newton steps, each on other images; the weights after the second half of them are averaged."""
 ITERATIONS = 4
 """Iterations of conjugate gradients in each step."""
@@ -81,7 +81,8 @@ def refine_jointly(
         if not pair.error(judge) < before:
             weights.set(start)
     norms = [branch.norm for branch in branches if branch.norm is not None]
-    restate_batchnorms(pruned, norms, calibration.images[:MOST_NORM_IMAGES].to(start.device))
+    some = calibration.images[:MOST_NORM_IMAGES].to(start.device).split(batch)
+    restate_batchnorms(pruned, norms, some)
 
 
 def _draws(

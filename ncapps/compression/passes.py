@@ -19,6 +19,15 @@ the images alone have more. Neighbouring positions say nearly the same: hence so
 MANY_ROWS = 500
 """With so many output positions for each input of a layer, all images together, it does not learn them by heart."""
 
+STEP_ROWS_PER_INPUT = 50
+"""One step of the joint refinement wants so many output positions for each input of a layer."""
+STEP_POSITIONS = 2**14
+"""About so many positions of the last layer, of as many images as it takes, enter one step."""
+STEP_VALUES = 2**27
+"""The most values of all layers' outputs in one step: 0.5 GiB, of which some eight are held for gradients."""
+STEP_IMAGES = 16
+"""The fewest images of one step."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pass:
@@ -35,8 +44,8 @@ class Pass:
     seed : int
         Seed of the views.
     plentiful : bool
-        Whether these layers and all before them have so many output positions for each of their inputs that they do
-        not learn the images by heart.
+        Whether these layers and all before them have so many output positions for each of their inputs that they can
+        be moved together without learning the images by heart.
     """
 
     branches: tuple[Branch, ...]
@@ -84,13 +93,14 @@ def plan_passes(
     branches.update({branch.layer: branch for _, branch in probe.depthwise})
     names = sorted(branches, key=order.__getitem__)
     groups: list[_Group] = []
-    plentiful = inputs is not None
+    plentiful, before = inputs is not None, 0
     for group in _inseparable(probe, names):
         sizes = [(probe.values[name], (inputs or {}).get(name)) for name in group]
         needed = max(_needed(values, of_layer, len(calibration), views) for values, of_layer in sizes)
         held = max(2, most_values // max(values for values, _ in sizes))
+        before += sum(values for values, _ in sizes)
         plentiful = plentiful and all(
-            of_layer is not None and _rows(values, of_layer) * len(calibration) * views >= MANY_ROWS * of_layer[0]
+            of_layer is not None and _are_plentiful(values, of_layer, before, len(calibration), views)
             for values, of_layer in sizes
         )
         one = _Group(names=tuple(group), needed=needed, held=held, plentiful=plentiful)
@@ -143,6 +153,35 @@ def _needed(values: int, inputs: tuple[int, int] | None, images: int, views: int
 def _rows(values: int, inputs: tuple[int, int]) -> int:
     """Return the output positions of one image."""
     return max(1, values // inputs[1])
+
+
+def _are_plentiful(values: int, inputs: tuple[int, int], before: int, images: int, views: int) -> bool:
+    positions = _rows(values, inputs)
+    of_step = images_of_step(positions, before, images)
+    return (
+        positions * images * views >= MANY_ROWS * inputs[0] and positions * of_step >= STEP_ROWS_PER_INPUT * inputs[0]
+    )
+
+
+def images_of_step(positions: int, values: int, images: int) -> int:
+    """Return how many images one step of the joint refinement takes.
+
+    Parameters
+    ----------
+    positions : int
+        Output positions of the last layer, of one image.
+    values : int
+        Values of all layers' outputs, of one image.
+    images : int
+        How many there are.
+
+    Examples
+    --------
+    >>> images_of_step(256, 400_000, 500), images_of_step(784, 5_000_000, 500), images_of_step(10, 10, 5)
+    (64, 20, 5)
+    """
+    wanted = max(STEP_IMAGES, STEP_POSITIONS // positions)
+    return max(1, min(wanted, images, STEP_VALUES // values))
 
 
 def _inseparable(probe: Probe, names: Sequence[str]) -> list[list[str]]:

@@ -21,12 +21,12 @@ from ncapps.compression.segment import Segment
 from ncapps.compression.visits import Visit
 from ncapps.compression.widths import InnerWidth
 
-ITERATIONS = 4
+ITERATIONS = 3
 """Iterations of conjugate gradients in each refinement."""
 POSITIONS = 2**15
 """About so many output positions, of as many images as it takes, enter one refinement, or
 `POSITIONS_PER_INPUT` for each input of the layer that is moved, where that is more."""
-POSITIONS_PER_INPUT = 128
+POSITIONS_PER_INPUT = 256
 FEWEST_IMAGES = 16
 """Of so many images at least, however many positions that is."""
 DEPTHWISE_IMAGES = 128
@@ -206,9 +206,11 @@ class Refitter:
         return self._rounds if rows >= MANY_ROWS * weight[0].numel() else min(1, self._rounds)
 
     def _images(self, count: int, turn: int) -> Batches:
-        """Return masks of about so many images that a step is fitted to: of one half, other ones each turn."""
+        """Return masks of about so many images that a step is fitted to: of one half if enough, other ones each turn."""
         first = torch.cat(list(self._first))
         half = first if turn % 2 == 0 or bool(first.all()) else ~first
+        if count > int(half.sum()):
+            half = torch.ones_like(half)
         places = torch.nonzero(half)[:, 0]
         stride = max(1, len(places) // max(count, FEWEST_IMAGES))
         mask = torch.zeros_like(first)

@@ -12,9 +12,9 @@ from tqdm import tqdm
 from ncapps.compression.calibration import Calibration
 from ncapps.compression.in_step import InStep
 from ncapps.compression.joint_refinement import STEPS, refine_jointly
-from ncapps.compression.passes import MOST_VALUES, Pass, plan_passes
+from ncapps.compression.passes import Pass, images_of_step, plan_passes
 from ncapps.compression.probe import Probe
-from ncapps.compression.refit import FEWEST_IMAGES, Chains, Refitter, Stop, chains_of
+from ncapps.compression.refit import Chains, Refitter, Stop, chains_of
 from ncapps.compression.segment import SegmentRecorder
 from ncapps.compression.surgery import outputs_left
 from ncapps.compression.visits import Run, Visit, visiting
@@ -23,8 +23,6 @@ ROUNDS = 4
 """How often at most a producer is refitted for its consumer, and the consumer after it."""
 VIEWS = 4
 """Views of each calibration image: with the image alone, a producer learns the images by heart."""
-JOINT_POSITIONS = 2**14
-"""About so many positions of the last layer, of as many images as it takes, enter one step of the joint refinement."""
 
 
 def repair(
@@ -119,14 +117,14 @@ def _refine_stretch(
         return lambda visit: _target(dense, visit, left.get(name))
 
     positions = probe.values[taps[-1]] // len(dense.get_parameter(f"{taps[-1]}.weight"))
-    held = MOST_VALUES // sum(probe.values[branch.layer] for branch in branches)
+    values = sum(probe.values[branch.layer] for branch in branches)
     refine_jointly(
         pruned,
         dense,
         branches,
         {name: target_of(name) for name in taps},
         calibration,
-        batch=max(1, min(len(calibration), held, max(FEWEST_IMAGES, JOINT_POSITIONS // positions))),
+        batch=images_of_step(positions, values, len(calibration)),
         views=views,
         seed=seed,
         done=done,
