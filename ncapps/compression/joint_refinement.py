@@ -20,7 +20,7 @@ from ncapps.compression.stretch import Stretch, Taps, Values, Weights, norm, run
 from ncapps.compression.views import with_views
 from ncapps.compression.visits import Run, Visit, visiting
 
-STEPS = 12
+STEPS = 8
 """Gauss-Newton steps, each on other images; the weights after the second half of them are averaged."""
 ITERATIONS = 4
 """Iterations of conjugate gradients in each step."""

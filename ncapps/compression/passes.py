@@ -75,7 +75,8 @@ def plan_passes(
     """Share the layers out over passes through the network.
 
     Early layers have large outputs and few weights, late ones small outputs and many weights: the late ones are
-    refitted in a pass of their own, on more views of the images. A width is never split.
+    refitted in a pass of their own, on more views of the images. Those that are moved together afterwards need one
+    view only. A width is never split.
 
     Parameters
     ----------
@@ -96,13 +97,15 @@ def plan_passes(
     plentiful, before = inputs is not None, 0
     for group in _inseparable(probe, names):
         sizes = [(probe.values[name], (inputs or {}).get(name)) for name in group]
-        needed = max(_needed(values, of_layer, len(calibration), views) for values, of_layer in sizes)
-        held = max(2, most_values // max(values for values, _ in sizes))
         before += sum(values for values, _ in sizes)
         plentiful = plentiful and all(
             of_layer is not None and _are_plentiful(values, of_layer, before, len(calibration), views)
             for values, of_layer in sizes
         )
+        needed = len(calibration)
+        if not plentiful:
+            needed = max(_needed(values, of_layer, len(calibration), views) for values, of_layer in sizes)
+        held = max(2, most_values // max(values for values, _ in sizes))
         one = _Group(names=tuple(group), needed=needed, held=held, plentiful=plentiful)
         # A pass for every layer would take longer than the images that some of them do not need.
         if groups and one.images < 2 * groups[-1].images and one.plentiful == groups[-1].plentiful:

@@ -206,7 +206,7 @@ class Refitter:
         return self._rounds if rows >= MANY_ROWS * weight[0].numel() else min(1, self._rounds)
 
     def _images(self, count: int, turn: int) -> Batches:
-        """Return masks of about so many images that a step is fitted to: of one half if enough, other ones each turn."""
+        """Return masks of about so many images that a step is fitted to: of one half, if enough, others each turn."""
         first = torch.cat(list(self._first))
         half = first if turn % 2 == 0 or bool(first.all()) else ~first
         if count > int(half.sum()):

@@ -34,26 +34,37 @@ def normal_equations(
     """
     sums: list[list[Any]] = [[0.0, 0.0, 0], [0.0, 0.0, 0]]
     wide = wide_type(wanted[0].device)
-    depthwise = getattr(sampler.layer, "groups", 1) > 1
-    seen = 0
+    images = 0
     for some, goal, mask in zip(inputs, wanted, first, strict=True):
-        for grid, of_turn in sampler.turns(goal, seen):
-            rows = grid.outputs(goal[of_turn])
-            if depthwise:
-                columns, rows = grid.taps(some[of_turn]), rows.T[..., None]
-            else:
-                columns = grid.columns(some[of_turn])
-            columns = torch.cat([columns, columns.new_ones(*columns.shape[:-1], 1)], dim=-1)
-            of_first = mask[of_turn].repeat_interleave(columns.shape[-2] // int(of_turn.sum()))
-            for half, rows_of_half in zip(sums, (of_first, ~of_first), strict=True):
-                a, t = columns[..., rows_of_half, :], rows[..., rows_of_half, :]
-                # Products in float32, sums in float64: twice as quick, and the error is far below the ridge.
-                half[0] = half[0] + (a.mT @ a).to(wide)
-                half[1] = half[1] + (a.mT @ t).to(wide)
-                half[2] += a.shape[-2]
-        seen += len(some)
+        if not len(some):
+            continue
+        columns, rows, of_first = _rows(sampler, some, goal, mask, images)
+        images += len(some)
+        for half, rows_of_half in zip(sums, (of_first, ~of_first), strict=True):
+            a, t = columns[..., rows_of_half, :], rows[..., rows_of_half, :]
+            # Products in float32, sums in float64: twice as quick, and the error is far below the ridge.
+            half[0] = half[0] + (a.mT @ a).to(wide)
+            half[1] = half[1] + (a.mT @ t).to(wide)
+            half[2] += a.shape[-2]
     first_half, second_half = ((gram / max(seen, 1), cross / max(seen, 1)) for gram, cross, seen in sums)
     return first_half, second_half
+
+
+def _rows(
+    sampler: RowSampler, inputs: torch.Tensor, wanted: torch.Tensor, first: torch.Tensor, seen: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return a batch's columns with a constant 1 appended, wanted outputs, and which rows are of the first half."""
+    depthwise = getattr(sampler.layer, "groups", 1) > 1
+    parts: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    for grid, of_turn in sampler.turns(wanted, seen):
+        rows = grid.outputs(wanted[of_turn])
+        columns = grid.taps(inputs[of_turn]) if depthwise else grid.columns(inputs[of_turn])
+        of_first = first[of_turn]
+        of_first = of_first.repeat_interleave(columns.shape[-2] // len(of_first))
+        parts.append((columns, rows.T[..., None] if depthwise else rows, of_first))
+    columns, rows = (torch.cat(part, dim=-2) for part in list(zip(*parts, strict=True))[:2])
+    columns = torch.cat([columns, columns.new_ones(*columns.shape[:-1], 1)], dim=-1)
+    return columns, rows, torch.cat([of_first for *_, of_first in parts])
 
 
 def solve_towards(prior: torch.Tensor, halves: Sequence[Half]) -> Half:
