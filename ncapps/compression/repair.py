@@ -42,8 +42,9 @@ def repair(
     Both networks run side by side, all batches in step: when they come to a layer it is refitted on all of them, and
     the pruned network goes on with its new output. The target of a layer that ends a residual branch is the dense
     network's stream less the pruned network's shortcut, so that it takes back what earlier layers got wrong; that of
-    any other layer is the dense network's output of its channels that are left. Then producer, depthwise convolutions
-    and consumer are refitted in turn towards the consumer's target alone.
+    any other layer is the dense network's output of its channels that are left. As far as the images say enough, all
+    layers are then moved together (`joint_refinement`); from there on producer, depthwise convolutions and consumer of
+    each width are refitted in turn, towards the consumer's target alone.
 
     Parameters
     ----------
@@ -52,8 +53,8 @@ def repair(
     kept : sequence of sequence of int
         Channels left of each width of `probe`.
     rounds : int
-        How often at most a producer is refitted for its consumer, and the consumer after it; once where there are few
-        output positions to learn from.
+        How often at most a producer is refitted for its consumer, and the consumer after it, where layers are not
+        moved together; once where there are few output positions to learn from.
     views : int
         The most mirrored and shifted views of each calibration image: as many as a layer needs and memory holds.
     seed : int

@@ -161,10 +161,11 @@ class Stretch:
         self.values = [value.detach() for value in self._outputs]
 
     def _note(self, visit: Visit) -> None:
-        name = visit.branch.layer
+        name, slopes = visit.branch.layer, self._slopes
         self.visits[name] = visit
-        # A hook, since an activation that works in place takes the tensor's own place in the graph.
-        visit.output.register_hook(lambda gradient: self._slopes.__setitem__(name, gradient))
+        # A hook, since an activation that works in place takes the tensor's own place in the graph; one that knew this
+        # object would keep the whole graph alive for ever.
+        visit.output.register_hook(lambda gradient: slopes.__setitem__(name, gradient))
 
     def moved(self, change: torch.Tensor) -> Values:
         """Return what is handed on with the weights changed."""

@@ -79,25 +79,27 @@ def visiting(model: nn.Module, branches: Sequence[Branch]) -> Iterator[Run]:
                 return
             own.walk.inputs[branch.layer] = arguments[0]
             if branch.norm is None:
-                own.walk.watch.watch(branch.layer, output)
+                own.watch.watch(branch.layer, output)
 
         return hook
 
     def norm_hook(branch: Branch) -> Any:
         def hook(module: nn.Module, arguments: Any, output: torch.Tensor) -> None:
             if hasattr(own, "walk"):
-                own.walk.watch.watch(branch.layer, output)
+                own.watch.watch(branch.layer, output)
 
         return hook
 
     def run(batch: torch.Tensor, on_visit: Callable[[Visit], None], gradients: bool = False) -> torch.Tensor:
         own.walk = walk = _Walk(by_layer, on_visit)
+        # Not held by the walk, which it knows: in a circle, all that was visited would wait for the garbage collector.
+        own.watch = watch = ResidualWatch(walk.join)
         try:
-            with torch.set_grad_enabled(gradients), walk.watch:
+            with torch.set_grad_enabled(gradients), watch:
                 return model(batch)
         finally:
-            walk.watch.forget()
-            del own.walk
+            watch.forget()
+            del own.walk, own.watch
 
     handles = [modules[branch.layer].register_forward_hook(layer_hook(branch)) for branch in branches]
     handles += [modules[b.norm].register_forward_hook(norm_hook(b)) for b in branches if b.norm and b.joins]
@@ -114,10 +116,10 @@ class _Walk:
     def __init__(self, branches: dict[str, Branch], on_visit: Callable[[Visit], None]) -> None:
         self.inputs: dict[str, torch.Tensor] = {}
         self.on_visit = on_visit
-        self.watch = ResidualWatch(self._join)
         self._branches = branches
 
-    def _join(self, name: str, output: torch.Tensor, shortcut: torch.Tensor) -> None:
+    def join(self, name: str, output: torch.Tensor, shortcut: torch.Tensor) -> None:
+        """Visit a layer whose branch is about to be added to its stream."""
         if name in self.inputs:
             inputs = self.inputs.pop(name)
             self.on_visit(Visit(branch=self._branches[name], inputs=inputs, output=output, shortcut=shortcut))

@@ -1,5 +1,8 @@
 """A stretch as a function of its weights: the derivative is that of autograd, the adjoint its transpose."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from compression_nets import TinyResNet, randomise_norms
@@ -71,6 +74,21 @@ def test_moving_leaves_the_weights_alone_and_nothing_moves_nothing(stretch):
     one.moved(change_of(weights))
     assert torch.equal(weights.get(), before)
     assert all(torch.equal(a, b) for a, b in zip(still, one.values, strict=True))
+
+
+def test_nothing_of_the_graph_is_left_when_it_is_let_go():
+    small, branches, images = repaired_resnet(blocks=1)
+    taps = {branch.layer: lambda seen: handed_on(seen, small) for branch in branches if branch.joins}
+    gc.disable()
+    try:
+        with visiting(small, branches) as run:
+            one = Stretch(run, Weights(small, branches), taps, images)
+            one.slopes([torch.ones_like(value) for value in one.values])
+            held = [weakref.ref(one), *(weakref.ref(visit.output) for visit in one.visits.values())]
+            del one
+            assert [ref() is None for ref in held] == [True] * len(held)
+    finally:
+        gc.enable()
 
 
 def test_the_vector_goes_there_and_back():
