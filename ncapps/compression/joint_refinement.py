@@ -48,8 +48,9 @@ def refine_jointly(
     Each step takes other images, replaces the layers by their derivative there and solves the least-squares problem by
     preconditioned conjugate gradients (Gauss-Newton); the preconditioner is each layer's Kronecker approximation of
     the curvature (Martens and Grosse 2015, sections 3 and 4). Each of the values handed on counts as a fraction of its
-    energy, and the last one, which is all that what follows will see, as much as all others together. Images that no
-    step saw have the last word: unless the error falls on them, nothing is changed.
+    energy, and the last one, which is all that what follows will see, as much as all others together. The images that
+    are drawn first have the last word: unless the error falls on them, nothing is changed. No step sees them before all
+    others have been seen.
 
     Parameters
     ----------
