@@ -49,8 +49,8 @@ def refine_jointly(
     preconditioned conjugate gradients (Gauss-Newton); the preconditioner is each layer's Kronecker approximation of
     the curvature (Martens and Grosse 2015, sections 3 and 4). Each of the values handed on counts as a fraction of its
     energy, and the last one, which is all that what follows will see, as much as all others together. The images that
-    are drawn first have the last word: unless the error falls on them, nothing is changed. No step sees them before all
-    others have been seen.
+    are drawn first have the last word: unless the error falls on them, nothing is changed. No step sees them, unless
+    there are no others.
 
     Parameters
     ----------
@@ -89,11 +89,12 @@ def refine_jointly(
 def _draws(
     calibration: Calibration, batch: int, views: int, count: int, rng: np.random.Generator
 ) -> Iterator[torch.Tensor]:
-    """Yield batches that together show each image equally often, each image in one of its views."""
-    left = np.empty(0, dtype=int)
+    """Yield one batch, and more of the other images that show each of these equally often, each in one of its views."""
+    left = rng.permutation(len(calibration))
+    others = left[batch:] if len(left) > batch else left
     for _ in range(count):
         while len(left) < batch:
-            left = np.concatenate([left, rng.permutation(len(calibration))])
+            left = np.concatenate([left, rng.permutation(others)])
         chosen, left = torch.from_numpy(left[:batch]), left[batch:]
         few = replace(calibration, images=calibration.images[chosen], labels=None)
         of_each = with_views(few, views, seed=int(rng.integers(2**31))).images.view(views, batch, *few.images.shape[1:])

@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from compression_nets import TinyResNet, randomise_norms
@@ -100,11 +101,18 @@ def test_the_dense_network_and_other_layers_are_left_alone(pruned):
     assert all(parameter.requires_grad for parameter in moved.parameters())
 
 
-def test_draws_show_all_images_equally_often():
-    numbers = torch.arange(10.0).reshape(10, 1, 1, 1).expand(10, 1, 4, 4)
+def drawn(images, batch, count):
+    numbers = torch.arange(float(images)).reshape(images, 1, 1, 1).expand(images, 1, 4, 4)
     calibration = Calibration(images=numbers, labels=None, batch_size=8)
-    import numpy as np
+    found = list(joint_refinement._draws(calibration, batch, 3, count, np.random.default_rng(0)))
+    assert [len(draw) for draw in found] == [batch] * count
+    return [draw[:, 0, 0, 0].tolist() for draw in found]
 
-    draws = list(joint_refinement._draws(calibration, 4, 3, 5, np.random.default_rng(0)))
-    assert [len(draw) for draw in draws] == [4] * 5
-    assert sorted(torch.cat(draws)[:, 0, 0, 0].tolist()) == sorted([*range(10)] * 2)
+
+def test_draws_show_all_images_but_the_judges_equally_often():
+    judge, *others = drawn(12, 4, 5)
+    assert sorted(sum(others, [])) == sorted([*(set(range(12)) - set(judge))] * 2)
+
+
+def test_where_there_are_no_other_images_the_judges_are_drawn_too():
+    assert all(sorted(draw) == [*range(4)] for draw in drawn(4, 4, 3))
