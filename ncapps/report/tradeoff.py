@@ -78,8 +78,8 @@ def _mark(axes: Axes, point: tuple[float, float] | None, name: str, colour: str)
         return
     axes.plot(*point, "o", markersize=12, mfc="white", mec=colour, mew=2.6, zorder=5)
     left = point[0] > 0.85
-    # Above it the label would run into the one of the dense model; below and to the right there is no curve.
-    below = name == "chosen" and point[0] > 0.5
+    # Above it the label would run into the curve; below and to the right there is none.
+    below = name == "chosen" and not left
     axes.annotate(
         f"{name}: {point[1]:.1%}",
         point,
