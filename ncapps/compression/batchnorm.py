@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ncapps.compression.calibration import Calibration
+from ncapps.compression.moments import wide_type
 from ncapps.compression.probe import affine_of
 
 
@@ -86,9 +87,10 @@ class _Moments:
         """Take in one batch, centred at the running mean: the variance may be far smaller than the mean."""
         values = inputs[0].transpose(0, 1).flatten(1)
         variance, mean = torch.var_mean(values, dim=1, correction=0)
-        away, rows = (mean - norm.running_mean).double(), values.shape[1]
+        wide = wide_type(values.device)
+        away, rows = (mean - norm.running_mean).to(wide), values.shape[1]
         self.first = self.first + rows * away
-        self.second = self.second + rows * (variance.double() + away.square())
+        self.second = self.second + rows * (variance.to(wide) + away.square())
         self.rows += rows
 
 

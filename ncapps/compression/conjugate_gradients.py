@@ -57,7 +57,11 @@ def conjugate_gradients(
         if not product > enough:
             break
         curved = system(direction) + DAMPING * curvature.apply(direction)
-        size = product / (direction * curved).sum().clamp_min(1e-30)
+        bend = (direction * curved).sum()
+        # Never so in exact arithmetic; finite differences are not exact.
+        if not bend > 0:
+            break
+        size = product / bend
         step = step + size * direction
         residual = residual - size * curved
         better = curvature.solve(residual)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 
 class Curvature:
@@ -38,6 +39,13 @@ class Curvature:
         if self._depthwise:
             return self._outer_inverse * torch.einsum("cij,cj->ci", self._inner_inverse, weight)
         return self._outer_inverse @ weight @ self._inner_inverse
+
+
+def channel_rows(layer: nn.Module, values: torch.Tensor) -> torch.Tensor:
+    """Return what a convolution or linear layer gives as one row a channel, shape (channels, positions)."""
+    if isinstance(layer, nn.Conv2d):
+        return values.transpose(0, 1).flatten(1)
+    return values.reshape(-1, values.shape[-1]).T
 
 
 def _damped_inverse(factor: torch.Tensor) -> torch.Tensor:

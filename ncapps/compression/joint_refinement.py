@@ -12,11 +12,11 @@ from torch import nn
 from ncapps.compression.batchnorm import restate_batchnorms
 from ncapps.compression.calibration import Calibration
 from ncapps.compression.conjugate_gradients import conjugate_gradients
-from ncapps.compression.curvature import Curvature
+from ncapps.compression.curvature import Curvature, channel_rows
 from ncapps.compression.probe import Branch
 from ncapps.compression.refinement import best_size
 from ncapps.compression.sampling import RowSampler
-from ncapps.compression.stretch import Stretch, Taps, Values, Weights, norm, run_up_to
+from ncapps.compression.stretch import Stretch, Taps, Values, Weights, norm_of, run_up_to
 from ncapps.compression.views import with_views
 from ncapps.compression.visits import Run, Visit, visiting
 
@@ -50,7 +50,7 @@ def refine_jointly(
     the curvature (Martens and Grosse 2015, sections 3 and 4). Each of the values handed on counts as a fraction of its
     energy, and the last one, which is all that what follows will see, as much as all others together. The images that
     are drawn first have the last word: unless the error falls on them, nothing is changed. No step sees them, unless
-    there are no others.
+    there are too few others for one.
 
     Parameters
     ----------
@@ -75,7 +75,8 @@ def refine_jointly(
         averaged: list[torch.Tensor] = []
         for turn, some in enumerate(draws):
             weights.set(weights.get() + pair.step(some, seed=seed + turn))
-            averaged += [weights.get()] if 2 * turn >= steps - 1 else []
+            if 2 * turn >= steps - 1:
+                averaged.append(weights.get())
             done()
         # Each step fits its own images a little too well; the mean of several does so less.
         weights.set(torch.stack(averaged).mean(dim=0))
@@ -91,7 +92,7 @@ def _draws(
 ) -> Iterator[torch.Tensor]:
     """Yield one batch, and more of the other images that show each of these equally often, each in one of its views."""
     left = rng.permutation(len(calibration))
-    others = left[batch:] if len(left) > batch else left
+    others = left[batch:] if len(left) >= 2 * batch else left
     for _ in range(count):
         while len(left) < batch:
             left = np.concatenate([left, rng.permutation(others)])
@@ -122,7 +123,7 @@ class _Pair:
         wanted, taps = self._wanted(batch)
         stretch = Stretch(self.run_pruned, self.weights, taps, batch)
         error = [goal - value for goal, value in zip(wanted, stretch.values, strict=True)]
-        length = norm(error)
+        length = norm_of(error)
         step = conjugate_gradients(
             lambda change: stretch.pull(stretch.push(change, length=NUDGE * length)),
             stretch.pull(error),
@@ -130,14 +131,16 @@ class _Pair:
             ITERATIONS,
         )
         size, _ = best_size(lambda size: _distance(wanted, stretch.moved(size * step)) ** 2, length**2)
-        return size * step
+        # Not the product: a step that overflowed is of size 0.
+        return size * step if size > 0 else torch.zeros_like(step)
 
     def _wanted(self, batch: torch.Tensor) -> tuple[Values, Taps]:
         """Return what should be handed on, and what is, as fractions of its energy."""
         values = run_up_to(self.run_dense, batch, self.weights.layers, self.targets)
         shares = [1.0 / max(1, len(values) - 1)] * (len(values) - 1) + [1.0]
-        energies = [float(value.square().sum().clamp_min(1e-30)) for value in values]
-        scales = [(share / energy) ** 0.5 for share, energy in zip(shares, energies, strict=True)]
+        energies = [float(value.square().sum()) for value in values]
+        pairs = zip(shares, energies, strict=True)
+        scales = [(share / energy) ** 0.5 if energy > 0 else 0.0 for share, energy in pairs]
         taps = {name: self._tap(scale) for name, scale in zip(self.targets, scales, strict=True)}
         return [scale * value for scale, value in zip(scales, values, strict=True)], taps
 
@@ -146,7 +149,7 @@ class _Pair:
 
 
 def _distance(first: Values, second: Values) -> float:
-    return norm([one - other for one, other in zip(first, second, strict=True)])
+    return norm_of([one - other for one, other in zip(first, second, strict=True)])
 
 
 def handed_on(visit: Visit, model: nn.Module) -> torch.Tensor:
@@ -172,7 +175,7 @@ class _Curvatures:
         for name in weights.names:
             visit, slope = stretch.visits[name], slopes[name]
             sampler = RowSampler.for_output(model.get_submodule(name), visit.output)
-            rows = slope.transpose(0, 1).flatten(1) if slope.ndim == 4 else slope.reshape(-1, slope.shape[-1]).T
+            rows = channel_rows(model.get_submodule(name), slope)
             inner = sampler.input_moment(visit.inputs.detach(), visit.output)
             parts.append(Curvature(inner, rows @ rows.T))
         return cls(parts, weights)

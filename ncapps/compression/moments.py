@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -80,9 +81,9 @@ def collect_moments(
     sums = {layer: _Sums() for layer in branches}
     device = next(model.parameters()).device
 
-    def add(visit: Visit) -> None:
+    def add(visit: Visit, images: int) -> None:
         branch = visit.branch
-        sums[branch.layer].add(visit, modules[branch.layer], modules[branch.norm] if branch.norm else None)
+        sums[branch.layer].add(visit, modules[branch.layer], modules[branch.norm] if branch.norm else None, images)
 
     with visiting(model, list(branches.values())) as run:
         batches = calibration.batches(device)
@@ -90,7 +91,7 @@ def collect_moments(
         for batch in tqdm(
             batches, total=total, desc="statistics", unit="batch", disable=None if progress else True, leave=False
         ):
-            run(batch, add)
+            run(batch, partial(add, images=len(batch)))
     return [
         [_finish(sums[name], modules, width, branches[name], calibration.labels, least) for name in width.consumers]
         for width in probe.widths
@@ -123,11 +124,11 @@ class _Sums:
         self.activity: list[np.ndarray] = []
         self.energy = 0.0
 
-    def add(self, visit: Visit, layer: nn.Module, norm: nn.Module | None) -> None:
+    def add(self, visit: Visit, layer: nn.Module, norm: nn.Module | None, images: int) -> None:
         values = visit.values(norm)
         sampler = RowSampler.for_output(layer, values)
         columns = sampler.columns(visit.inputs)
-        self.activity.append(columns.reshape(len(visit.inputs), -1, columns.shape[1]).mean(dim=1).cpu().numpy())
+        self.activity.append(columns.reshape(images, -1, columns.shape[1]).mean(dim=1).cpu().numpy())
         columns = torch.cat([columns, columns.new_ones(len(columns), 1)], dim=1)
         wide = wide_type(columns.device)
         # Products in float32, sums in float64: twice as quick, and the error is far below the ridge.

@@ -188,6 +188,9 @@ def prepare(
     device = next(dense.parameters()).device
     chosen = calibration.images[:2] if example is None else torch.as_tensor(example)
     batch = chosen.to(device, torch.float32)
+    if len(batch) == 1:
+        # What is the same for all images, such as an embedding of positions, would look like another image's values.
+        batch = batch.repeat(2, *[1] * (batch.ndim - 1))
     found = exact_probe(dense, batch, time_limit, heads=heads, streams=streams)
     moments = collect_moments(dense, found, calibration, least=LEAST_WIDTH, progress=progress)
     return Preparation(
@@ -254,6 +257,7 @@ def exact_probe(
         widths=tuple(found.widths[i] for i in places),
         branches=tuple(found.branches[i] for i in places),
         producers=tuple(found.producers[i] for i in places),
+        depthwise=tuple(one for one in found.depthwise if one[0] in {width.producer for width in passed}),
         layer_macs={**found.layer_macs, **attention_macs(dense, example, passed)},
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ncapps.compression.readers import ReaderCount
 from ncapps.compression.residual import ResidualWatch
 from ncapps.compression.widths import InnerWidth
 
@@ -23,7 +24,7 @@ class Branch:
     layer : str
         Name of the convolution or linear layer.
     norm : str or None
-        Name of the affine batch norm that reads the layer's output, if one does.
+        Name of the affine batch norm that reads the layer's output, if one does, and nothing else reads it.
     joins : bool
         Whether the layer's output, after the batch norm and before any activation, is added to a residual stream.
     """
@@ -82,7 +83,7 @@ def probe(model: nn.Module, example: torch.Tensor, widths: Sequence[InnerWidth])
     classifier is the last layer to run, if it gives the network's output, one row an image, and joins no stream.
     """
     run = _Run(model, {name for width in widths for name in _layers(width)})
-    with torch.no_grad(), run.watch:
+    with torch.no_grad(), run.readers, run.watch:
         try:
             classifier = run.classifier(model(example))
         finally:
@@ -130,6 +131,8 @@ class _Run:
         self.values: dict[str, int] = {}
         self.norms: dict[str, str] = {}
         self.joined: set[str] = set()
+        self._read_twice: set[str] = set()
+        self.readers = ReaderCount()
         self.watch = ResidualWatch(lambda name, branch, shortcut: self.joined.add(name))
         self._layers = layers
         self._last: tuple[str, int] = ("", 0)
@@ -144,12 +147,15 @@ class _Run:
     def close(self) -> None:
         for handle in self._handles:
             handle.remove()
+        self._read_twice = {layer for layer, raw in self._raw.values() if self.readers[raw] > 1}
         self._raw.clear()
         self.watch.forget()
 
     def branch(self, layer: str) -> Branch:
         """Return what the pass showed about one layer."""
-        return Branch(layer=layer, norm=self.norms.get(layer), joins=layer in self.joined)
+        # A norm that only one of two readers sees does not scale what the layer gives.
+        norm = self.norms.get(layer) if layer not in self._read_twice else None
+        return Branch(layer=layer, norm=norm, joins=layer in self.joined)
 
     def classifier(self, output: Any) -> str | None:
         """Return the name of the layer whose values the network's output holds, one row an image."""
@@ -166,6 +172,7 @@ class _Run:
             if name in self._layers:
                 self.order.append(name)
                 self._raw[id(output)] = (name, output)
+                self.readers.follow(output)
                 self.watch.watch(name, output)
 
         return hook
@@ -179,7 +186,9 @@ class _Run:
             self.norms[layer] = name
             shape = (1, -1) + (1,) * (raw.ndim - 2)
             scale, shift = (value.view(shape) for value in affine_of(module))
-            if torch.allclose(output, raw * scale + shift, rtol=1e-3, atol=1e-3):
+            with self.readers.paused():
+                plain = torch.allclose(output, raw * scale + shift, rtol=1e-3, atol=1e-3)
+            if plain:
                 self.watch.watch(layer, output)
 
         return hook

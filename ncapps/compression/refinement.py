@@ -11,7 +11,7 @@ from torch import nn
 from torch.func import functional_call
 
 from ncapps.compression.conjugate_gradients import conjugate_gradients
-from ncapps.compression.curvature import Curvature
+from ncapps.compression.curvature import Curvature, channel_rows
 from ncapps.compression.derivative import ChainDerivative, Link
 
 LEAST_GAIN = 3e-3
@@ -99,7 +99,7 @@ def refine(pair: Pair, gram: torch.Tensor, *, iterations: int) -> torch.Tensor |
 
     start = float(error.square().sum())
     size, least = best_size(error_of, start)
-    return size * step if start - least > LEAST_GAIN * start else None
+    return size * step if size > 0 and start - least > LEAST_GAIN * start else None
 
 
 def best_size(error_of: Callable[[float], float], start: float) -> tuple[float, float]:
@@ -172,7 +172,7 @@ def _outer(pair: Pair, derivative: ChainDerivative) -> torch.Tensor:
     slopes = derivative.slopes
     if slopes is None:
         slopes = derivative.push(_shared_change(pair))
-    rows = slopes.transpose(0, 1).flatten(1) if slopes.ndim == 4 else slopes.reshape(-1, channels).T
+    rows = channel_rows(pair.producer, slopes)
     taps = pair.weight[:, :-1].reshape(len(pair.weight), channels, -1)
     return torch.einsum("oat,obt->ab", taps, taps) * (rows @ rows.T / rows.shape[1])
 

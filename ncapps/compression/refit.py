@@ -154,7 +154,7 @@ class Refitter:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         layer = self._modules[branch.layer]
         sampler = RowSampler.for_output(layer, wanted[0], positions=max(16, ROWS // self._views))
-        first: Sequence[torch.Tensor] = self._first
+        first = _of_rows(self._first, inputs)
         if getattr(layer, "groups", 1) > 1:
             stride = depthwise_stride(sum(map(len, inputs)))
             inputs, wanted, first = (_every(one, stride, 0) for one in (inputs, wanted, first))
@@ -236,7 +236,13 @@ class Refitter:
 
 
 def _chosen(batches: Sequence[torch.Tensor], masks: Sequence[torch.Tensor]) -> Batches:
-    return [batch[mask] for batch, mask in zip(batches, masks, strict=True)]
+    return [batch[mask] for batch, mask in zip(batches, _of_rows(masks, batches), strict=True)]
+
+
+def _of_rows(masks: Sequence[torch.Tensor], batches: Sequence[torch.Tensor]) -> Batches:
+    """Return masks of images as masks of what a layer sees of them, which may be several rows an image: patches."""
+    pairs = zip(masks, batches, strict=True)
+    return [mask.repeat_interleave(max(1, len(batch) // len(mask))) for mask, batch in pairs]
 
 
 def depthwise_stride(images: int) -> int:

@@ -111,8 +111,10 @@ def _refine_stretch(
 ) -> None:
     """Move all layers of some passes together, towards what the consumers hand on."""
     branches = [branch for one in passes for branch in one.branches]
-    consumers = {branch.layer for branch in probe.branches}
+    consumers = {name for width in probe.widths for name in width.consumers}
     taps = [branch.layer for branch in branches if branch.layer in consumers]
+    if not taps:
+        return
 
     def target_of(name: str) -> Callable[[Visit], torch.Tensor]:
         return lambda visit: _target(dense, visit, left.get(name))
@@ -180,9 +182,9 @@ def _target(dense: nn.Module, visit: Visit, kept: Sequence[int] | None) -> torch
 
 def _inputs_of(pruned: nn.Module, dense: nn.Module) -> dict[str, tuple[int, int]]:
     """Return, of each layer, the pruned inputs of one output and the dense output channels, which the probe counted."""
-    weights = dict(pruned.named_parameters())
+    modules: dict[str, Any] = dict(pruned.named_modules())
     return {
-        name: (weights[f"{name}.weight"][0].numel() + 1, len(module.weight))
+        name: (modules[name].weight[0].numel() + 1, len(module.weight))
         for name, module in dense.named_modules()
         if isinstance(module, (nn.Conv2d, nn.Linear))
     }

@@ -9,6 +9,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from ncapps.compression.readers import is_question
+
 _ADDITIONS = {"add", "add_", "__add__", "__radd__", "__iadd__"}
 
 
@@ -44,8 +46,7 @@ class ResidualWatch(TorchFunctionMode):
             self._look(args[0], args[1])
             self._look(args[1], args[0])
         result = func(*args, **kwargs)
-        # Asking for a shape is no reading.
-        if self._watched and not isinstance(result, (bool, int, str, torch.Size, torch.dtype, torch.device)):
+        if self._watched and not is_question(result):
             for value in tree_leaves((args, kwargs)):
                 self._watched.pop(id(value), None)
         return result

@@ -20,7 +20,7 @@ TRIALS = 5
 """How often at most the length of a small difference is mended."""
 
 
-def norm(values: Values) -> float:
+def norm_of(values: Values) -> float:
     """Return the Euclidean norm of several tensors together."""
     return float(sum(value.square().sum() for value in values)) ** 0.5
 
@@ -101,7 +101,7 @@ class Weights:
     def set(self, vector: torch.Tensor) -> None:
         """Put a vector into the network; gradients that still wait to be taken do not notice."""
         for (weight, bias), matrix in zip(self._pairs, self.split(vector), strict=True):
-            weight.data = matrix[:, :-1].reshape(weight.shape)
+            weight.data = matrix[:, :-1].reshape(weight.shape).contiguous()
             bias.data = matrix[:, -1].clone()
 
     def join(self, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -184,19 +184,21 @@ class Stretch:
         length : float
             The length of a difference that is small against the bends of the network, and large against rounding.
         """
+        nudge = self._nudge
         for _ in range(TRIALS):
-            nudge = self._nudge
             moved = self.moved(nudge * change)
-            differences = [new - old for new, old in zip(moved, self.values, strict=True)]
-            found = norm(differences)
+            differences = [(new - old) / nudge for new, old in zip(moved, self.values, strict=True)]
+            found = nudge * norm_of(differences)
             if length / 3 < found < 3 * length:
+                self._nudge = nudge
                 break
-            self._nudge *= length / found if 0 < found < float("inf") else 1e-2
-        return [difference / nudge for difference in differences]
+            nudge *= (length / found if found < float("inf") else 1e-2) if found > 0 else 1e2
+        return differences
 
     def pull(self, error: Values) -> torch.Tensor:
         """Return the adjoint of `push` applied to an error of what is handed on."""
-        gradients = torch.autograd.grad(self._outputs, self._weights.parameters, error, retain_graph=True)
+        with self._weights.differentiable():
+            gradients = torch.autograd.grad(self._outputs, self._weights.parameters, error, retain_graph=True)
         return self._weights.join(gradients)
 
     def slopes(self, error: Values) -> dict[str, torch.Tensor]:
