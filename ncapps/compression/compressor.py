@@ -54,8 +54,9 @@ def compress(
     Inner widths (the channels between one layer and the next inside a block) and attention heads are cut, the features
     keep their width. Channels go in the order of the importance, shared out over the layers by least loss for
     each operation saved; the layers that write and read them are refitted by least squares, in order, so that each
-    stream becomes the dense network's again; batch norms between them are re-estimated. Layers with large outputs are
-    refitted on fewer of the images, so that these fit into memory a few times over.
+    stream becomes the dense network's again, and the early ones, of which the images say enough, are then moved
+    together; batch norms between them are re-estimated. Layers with large outputs are refitted on fewer of the images,
+    so that these fit into memory a few times over.
 
     Parameters
     ----------

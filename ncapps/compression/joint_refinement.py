@@ -60,10 +60,18 @@ def refine_jointly(
         The layers, in the order in which they run; as `repair` left them.
     targets : mapping
         What should be handed on: by a layer's name, what is made of its visit in the dense network.
+    calibration : Calibration
+        The images.
     batch : int
         Images of one step.
     views : int
         Views of each image that there are to draw from.
+    steps : int
+        Gauss-Newton steps.
+    seed : int
+        Seed of the draws and of the preconditioner's directions.
+    done : callable
+        Called after each step.
     """
     weights = Weights(pruned, branches)
     start = weights.get()

@@ -26,7 +26,7 @@ STEP_POSITIONS = 2**14
 STEP_VALUES = 2**27
 """The most values of all layers' outputs in one step: 0.5 GiB, of which some eight are held for gradients."""
 STEP_IMAGES = 16
-"""The fewest images of one step."""
+"""The fewest images of one step, where there are as many and memory holds them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ from ncapps.compression.stream_moments import join_readers
 from ncapps.compression.streams import find_streams
 from ncapps.compression.surgery import shrunk_copy
 from ncapps.compression.targets import NOUNS
-from ncapps.compression.widths import InnerWidth, find_inner_widths, tied_layers
+from ncapps.compression.widths import InnerWidth, find_inner_widths, first_line, tied_layers
 from ncapps.errors import InputError
 
 _logger = logging.getLogger(__name__)
@@ -221,7 +221,7 @@ def working_copy(model: nn.Module) -> nn.Module:
         return copy.deepcopy(model).eval()
     except (RuntimeError, TypeError) as error:
         raise InputError(
-            f"{type(model).__name__} cannot be copied ({str(error).splitlines()[0][:120]}); "
+            f"{type(model).__name__} cannot be copied ({first_line(error)}); "
             "give a freshly built model that has not run yet"
         ) from None
 

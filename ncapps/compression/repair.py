@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from ncapps.compression.calibration import Calibration
 from ncapps.compression.in_step import InStep
-from ncapps.compression.joint_refinement import STEPS, refine_jointly
+from ncapps.compression.joint_refinement import STEPS, handed_on, refine_jointly
 from ncapps.compression.passes import Pass, images_of_step, plan_passes
 from ncapps.compression.probe import Probe
 from ncapps.compression.refit import Chains, Refitter, Stop, chains_of
@@ -171,10 +171,7 @@ def _pruned_walk(
 
 def _target(dense: nn.Module, visit: Visit, kept: Sequence[int] | None) -> torch.Tensor:
     """Return the dense network's stream, or the branch's own channels that are left."""
-    norm = visit.branch.norm
-    values = visit.values(None if norm is None else dense.get_submodule(norm))
-    if visit.shortcut is not None:
-        values = values + visit.shortcut
+    values = handed_on(visit, dense)
     if kept is None:
         return values
     return values[:, kept] if isinstance(dense.get_submodule(visit.branch.layer), nn.Conv2d) else values[..., kept]

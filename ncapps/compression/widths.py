@@ -149,7 +149,7 @@ def find_widths(
         traced = copy.deepcopy(model).eval().requires_grad_(True)
     except (RuntimeError, TypeError) as error:
         raise InputError(
-            f"{family} cannot be copied ({_line(error)}); give a freshly built model that has not run yet"
+            f"{family} cannot be copied ({first_line(error)}); give a freshly built model that has not run yet"
         ) from None
     try:
         return call_with_time_limit(lambda: tuple(_discover(traced, example, width_of)), time_limit)
@@ -159,11 +159,12 @@ def find_widths(
         ) from None
     except _GRAPH_ERRORS as error:
         raise InputError(
-            f"torch-pruning cannot trace {family} ({_line(error)}); does model(example_input) run with this input?"
+            f"torch-pruning cannot trace {family} ({first_line(error)}); does model(example_input) run with this input?"
         ) from None
 
 
-def _line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return an error's type and the first line of what it says."""
     return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:120]}" if str(error) else type(error).__name__
 
 
@@ -181,7 +182,7 @@ def _discover(model: nn.Module, example: torch.Tensor, width_of: Callable[..., W
             if not _has_all_edges(graph):
                 raise
             # Only the maps of the indices along the edges are incomplete: what they would rule out, the gate does.
-            _logger.debug("torch-pruning maps some indices only: %s", _line(error))
+            _logger.debug("torch-pruning maps some indices only: %s", first_line(error))
         names = {module: name for name, module in model.named_modules()}
         tied = tied_layers(model)
         for module in list(graph.module2node):
@@ -190,7 +191,7 @@ def _discover(model: nn.Module, example: torch.Tensor, width_of: Callable[..., W
             try:
                 width = width_of(graph, module, names, tied)
             except _GRAPH_ERRORS as error:
-                _logger.debug("no group for %s: %s", names.get(module), _line(error))
+                _logger.debug("no group for %s: %s", names.get(module), first_line(error))
                 continue
             if width is not None:
                 yield width
