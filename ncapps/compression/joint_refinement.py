@@ -20,7 +20,7 @@ from ncapps.compression.stretch import Stretch, Taps, Values, Weights, norm_of, 
 from ncapps.compression.views import with_views
 from ncapps.compression.visits import Run, Visit, visiting
 
-STEPS = 8
+FEWEST_STEPS, MOST_STEPS = 8, 24
 """Gauss-Newton steps, each on other images; the weights after the second half of them are averaged."""
 ITERATIONS = 4
 """Iterations of conjugate gradients in each step."""
@@ -39,7 +39,7 @@ def refine_jointly(
     *,
     batch: int,
     views: int,
-    steps: int = STEPS,
+    steps: int,
     seed: int = 0,
     done: Callable[[], object] = lambda: None,
 ) -> None:
@@ -93,6 +93,17 @@ def refine_jointly(
     norms = [branch.norm for branch in branches if branch.norm is not None]
     some = calibration.images[:MOST_NORM_IMAGES].to(start.device).split(batch)
     restate_batchnorms(pruned, norms, some)
+
+
+def steps_of(images: int, batch: int) -> int:
+    """Return how many steps show each image about once: not too few to be averaged, nor more than are worth the time.
+
+    Examples
+    --------
+    >>> [steps_of(images, 64) for images in (100, 500, 1000, 5000)]
+    [8, 8, 16, 24]
+    """
+    return min(MOST_STEPS, max(FEWEST_STEPS, -(-images // batch)))
 
 
 def _draws(

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from ncapps.compression.calibration import Calibration
 from ncapps.compression.in_step import InStep
-from ncapps.compression.joint_refinement import STEPS, handed_on, refine_jointly
+from ncapps.compression.joint_refinement import handed_on, refine_jointly, steps_of
 from ncapps.compression.passes import Pass, images_of_step, plan_passes
 from ncapps.compression.probe import Probe
 from ncapps.compression.refit import Chains, Refitter, Stop, chains_of
@@ -67,13 +67,13 @@ def repair(
     passes = plan_passes(probe, calibration, views=views, seed=seed, inputs=_inputs_of(pruned, dense))
     _give_biases(pruned, passes)
     plentiful = [one for one in passes if one.plentiful]
-    total = sum(len(one.branches) for one in passes) + (STEPS if plentiful else 0)
+    total = sum(len(one.branches) for one in passes)
     with tqdm(total=total, desc="repair", unit="layer", disable=None if progress else True, leave=False) as bar:
         for one in passes:
             refitter = Refitter(pruned, chains_of(probe, shrunk), one, 0 if one.plentiful else rounds)
             _repair_pass(pruned, dense, one, left, refitter, bar.update)
             if plentiful and one is plentiful[-1]:
-                _refine_stretch(pruned, dense, probe, plentiful, left, calibration, views, seed, bar.update)
+                _refine_stretch(pruned, dense, probe, plentiful, left, calibration, views, seed, bar)
 
 
 def _repair_pass(
@@ -107,7 +107,7 @@ def _refine_stretch(
     calibration: Calibration,
     views: int,
     seed: int,
-    done: Callable[[], object],
+    bar: Any,
 ) -> None:
     """Move all layers of some passes together, towards what the consumers hand on."""
     branches = [branch for one in passes for branch in one.branches]
@@ -121,16 +121,20 @@ def _refine_stretch(
 
     positions = probe.values[taps[-1]] // len(dense.get_parameter(f"{taps[-1]}.weight"))
     values = sum(probe.values[branch.layer] for branch in branches)
+    batch = images_of_step(positions, values, len(calibration))
+    steps = steps_of(len(calibration), batch)
+    bar.total += steps
     refine_jointly(
         pruned,
         dense,
         branches,
         {name: target_of(name) for name in taps},
         calibration,
-        batch=images_of_step(positions, values, len(calibration)),
+        batch=batch,
         views=views,
+        steps=steps,
         seed=seed,
-        done=done,
+        done=bar.update,
     )
 
 
