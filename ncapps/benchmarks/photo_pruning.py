@@ -48,7 +48,8 @@ class PhotoPruningSettings:
     held_out, development : float
         Fractions of all photos; the rest is for calibration.
     evaluate : {"held_out", "development"}
-        On which part the figures are taken; choices are made on the development part.
+        On which part the figures are taken; choices are made on the development part, whose photos calibrate too when
+        the held-out ones are asked about.
     views : int
         Views of each photo that the repair sees.
     shift : int
@@ -103,7 +104,9 @@ def measure_photo_pruning(settings: PhotoPruningSettings) -> dict[str, Any]:
     before = _outputs(model, asked, settings.batch_size)
     shifted = measure_drop(before, _outputs(model, _shift(asked, settings.shift), settings.batch_size))
     dense_right, asked_labelled = photos.nearest_mean_accuracy(model, settings)
-    calibration = photos.images[photos.parts["calibration"]]
+    # When choices have been made, the images that they were made on calibrate too.
+    used = ("calibration", "development") if settings.evaluate == "held_out" else ("calibration",)
+    calibration = photos.images[np.concatenate([photos.parts[part] for part in used])]
     front = compress_front(
         model, calibration, macs=settings.macs, calibration=len(calibration), batch_size=settings.batch_size,
         views=settings.views, seed=settings.seed,

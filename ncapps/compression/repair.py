@@ -12,6 +12,7 @@ from tqdm import tqdm
 from ncapps.compression.calibration import Calibration
 from ncapps.compression.in_step import InStep
 from ncapps.compression.joint_refinement import handed_on, refine_jointly, steps_of
+from ncapps.compression.memory import release_memory
 from ncapps.compression.passes import Pass, images_of_step, plan_passes
 from ncapps.compression.probe import Probe
 from ncapps.compression.refit import Chains, Refitter, Stop, chains_of
@@ -21,6 +22,8 @@ from ncapps.compression.visits import Run, Visit, visiting
 
 ROUNDS = 4
 """How often at most a producer is refitted for its consumer, and the consumer after it."""
+MUCH = 2**26
+"""Behind layers with so many output values, all images together, freed memory goes back to the system."""
 VIEWS = 4
 """Views of each calibration image: with the image alone, a producer learns the images by heart."""
 
@@ -95,6 +98,8 @@ def _repair_pass(
                 stops, visits = next(ours), next(theirs)
                 kept = left.get(stops[0].visit.branch.layer)
                 refitter.refit(stops, [_target(dense, visit, kept) for visit in visits])
+                if sum(stop.visit.output.numel() for stop in stops) > MUCH:
+                    release_memory()
                 done()
 
 
