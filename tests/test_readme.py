@@ -233,9 +233,11 @@ def test_what_halving_does_to_time_and_to_all_jobs_is_that_of_the_files():
     one, many = times["float32"]
     assert f"half the operations run {one:.2f} × as fast as all of them for one image and {many:.2f} × for 32" in text
     assert "with 8 bits as well {:.2f} × and {:.2f} ×".format(*times["int8"]) in text
-    rows = {row["figure"]: row for row in read("compress_resnet56_jobs.json")["table"]}
+    jobs = read("compress_resnet56_jobs.json")
+    assert len(jobs["settings"]["seeds"]) == 3
+    rows = {row["figure"]: row for row in jobs["table"]}
     both = {name: f"{100 * row['dense']:.1f} / {100 * row['small']:.1f}" for name, row in rows.items()}
-    assert f"one draw, dense / small): accuracy {both['accuracy']}; harmonic mean" in text
+    assert f"three draws, dense / small): accuracy {both['accuracy']}; harmonic mean" in text
     assert f"of five images {both['few-shot harmonic']}; `ETFDetector`'s AUROC near {both['AUROC near, etf']}" in text
     assert f"far {both['AUROC far, etf']}." in text
 
