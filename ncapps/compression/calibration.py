@@ -13,6 +13,9 @@ from torch import nn
 from ncapps.arrays import as_labels, to_numpy
 from ncapps.errors import InputError
 
+EVERY = 2**62
+"""A limit that keeps all images."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
@@ -85,6 +88,18 @@ def gather(images: Any, labels: Any, *, limit: int, batch_size: int, seed: int, 
         bad = int((~torch.isfinite(batch).flatten(1).all(dim=1)).sum())
         raise InputError(f"{name} hold NaN or infinity in {bad} of {len(batch)} images; was the preprocessing right?")
     return Calibration(images=batch, labels=names, batch_size=batch_size)
+
+
+def gather_held_out(held_out: Any, *, batch_size: int, seed: int = 0) -> Calibration:
+    """Return all held-out images, given as images or as a pair (images, labels).
+
+    Raises
+    ------
+    InputError
+        As `gather`.
+    """
+    pair = held_out if isinstance(held_out, (tuple, list)) and len(held_out) == 2 else (held_out, None)
+    return gather(*pair, limit=EVERY, batch_size=batch_size, seed=seed, name="held_out images")
 
 
 def _read(batches: Iterable[Any], labels: Any, limit: int) -> tuple[torch.Tensor, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ncapps.compression.building import How, check, rank_and_ask
-from ncapps.compression.calibration import Calibration, gather
+from ncapps.compression.building import How, Work, check, rank_and_ask
+from ncapps.compression.calibration import EVERY, Calibration, gather, gather_held_out
 from ncapps.compression.class_subset import cut_outputs, only_classes
 from ncapps.compression.front import mark, smallest_within
 from ncapps.compression.importance.torch_pruning import TORCH_PRUNING
@@ -151,16 +151,14 @@ def compress(
     chosen, held = _images(images, labels, held_out, calibration, batch_size, seed, classes)
     if max_drop is not None and held is None:
         raise InputError("max_drop is measured on held-out images; pass held_out=(images, labels)")
-    dense = model if classes is None else cut_outputs(model, chosen.images[:2], classes)
-    heads = heads and importance not in TORCH_PRUNING
-    prepared = prepare(
-        dense, chosen, example=example_input, time_limit=time_limit, progress=progress, heads=heads, streams=streams
-    )
-    work = rank_and_ask(prepared, how, held)
+    work = _ranked(
+        model, chosen, held, how, classes=classes, example=example_input, time_limit=time_limit, heads=heads,
+        streams=streams,
+    )  # fmt: skip
     shapes = shapes_of(model)
     goal = None
     if latency_ms is not None:
-        goal = within_latency(prepared, work.rankings, latency_ms, images=latency_batch, allocation=allocation)
+        goal = within_latency(work.prepared, work.rankings, latency_ms, images=latency_batch, allocation=allocation)
         work, target = replace(work, prepared=goal.prepared), goal.share
 
     def build(fraction: float) -> Compressed:
@@ -211,10 +209,7 @@ def compress_front(
     check(model, how)
     start = time.perf_counter()
     chosen, held = _images(images, labels, held_out, calibration, batch_size, seed, classes)
-    dense = model if classes is None else cut_outputs(model, chosen.images[:2], classes)
-    heads = heads and importance not in TORCH_PRUNING
-    prepared = prepare(dense, chosen, time_limit=time_limit, progress=progress, heads=heads, streams=streams)
-    work = rank_and_ask(prepared, how, held)
+    work = _ranked(model, chosen, held, how, classes=classes, time_limit=time_limit, heads=heads, streams=streams)
     passed = time.perf_counter() - start
     shapes = shapes_of(model)
     found = []
@@ -225,16 +220,28 @@ def compress_front(
     return tuple(mark(found, i) for i in range(len(found)))
 
 
+def _ranked(
+    model: nn.Module,
+    chosen: Calibration,
+    held: Calibration | None,
+    how: How,
+    *,
+    classes: Sequence[int] | None,
+    heads: bool,
+    **settings: Any,
+) -> Work:
+    """Take the statistics of what is to be pruned, and rank its channels."""
+    dense = model if classes is None else cut_outputs(model, chosen.images[:2], classes)
+    heads = heads and how.importance not in TORCH_PRUNING
+    return rank_and_ask(prepare(dense, chosen, progress=how.progress, heads=heads, **settings), how, held)
+
+
 def _images(
     images: Any, labels: Any, held_out: Any, limit: int, batch_size: int, seed: int, classes: Sequence[int] | None
 ) -> tuple[Calibration, Calibration | None]:
-    everything = limit if classes is None else 2**62
-    chosen = gather(images, labels, limit=everything, batch_size=batch_size, seed=seed)
-    held = None
-    if held_out is not None:
-        pair = held_out if isinstance(held_out, (tuple, list)) and len(held_out) == 2 else (held_out, None)
-        held = gather(*pair, limit=2**62, batch_size=batch_size, seed=seed, name="held_out images")
+    chosen = gather(images, labels, limit=limit if classes is None else EVERY, batch_size=batch_size, seed=seed)
+    held = None if held_out is None else gather_held_out(held_out, batch_size=batch_size, seed=seed)
     if classes is not None:
         chosen = only_classes(chosen, classes, limit=limit, seed=seed)
-        held = None if held is None or held.labels is None else only_classes(held, classes, limit=2**62, seed=seed)
+        held = None if held is None or held.labels is None else only_classes(held, classes, limit=EVERY, seed=seed)
     return chosen, held

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ncapps.compression.calibration import Calibration, gather
+from ncapps.compression.calibration import EVERY, Calibration, gather, gather_held_out
 from ncapps.compression.class_subset import cut_outputs, only_classes
 from ncapps.compression.fine_tuning_run import FineTuneRecord, FineTuneRun
 from ncapps.compression.fine_tuning_settings import FineTuneSettings
@@ -113,11 +113,8 @@ def fine_tune(
     settings = settings or FineTuneSettings()
     _check_networks(small, dense)
     classes = small.plan.classes
-    chosen = _gather(images, labels, classes=classes)
-    held = None
-    if held_out is not None:
-        pair = held_out if isinstance(held_out, (tuple, list)) and len(held_out) == 2 else (held_out, None)
-        held = _gather(*pair, classes=classes, name="held_out images")
+    chosen = _of(classes, gather(images, labels, limit=EVERY, batch_size=_BATCH, seed=0))
+    held = None if held_out is None else _of(classes, gather_held_out(held_out, batch_size=_BATCH))
     teacher = working_copy(dense) if classes is None else cut_outputs(dense, chosen.images[:2], classes)
     classifier = _classifier(teacher, chosen) if settings.feature_weight else None
     student = working_copy(small.model)
@@ -153,9 +150,8 @@ def _check_networks(small: Compressed, dense: nn.Module) -> None:
         )
 
 
-def _gather(images: Any, labels: Any, *, classes: tuple[int, ...] | None, name: str = "images") -> Calibration:
-    found = gather(images, labels, limit=2**62, batch_size=_BATCH, seed=0, name=name)
-    return found if classes is None else only_classes(found, classes, limit=2**62, seed=0)
+def _of(classes: tuple[int, ...] | None, images: Calibration) -> Calibration:
+    return images if classes is None else only_classes(images, classes, limit=EVERY, seed=0)
 
 
 def _classifier(teacher: nn.Module, chosen: Calibration) -> str:

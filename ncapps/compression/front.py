@@ -38,21 +38,21 @@ def smallest_within(
     InputError
         If even the gentlest target loses more.
     """
-    first = build(least if target is None else target)
-    tried = [first]
-    if _within(first, max_drop):
-        return mark(tried, 0)
     low, high = (least if target is None else target), GENTLEST
+    tried = [build(low)]
+    if _within(tried[0], max_drop):
+        return mark(tried, 0)
     best: int | None = None
-    for trial in range(TRIALS + 1):
-        fraction = high if trial == TRIALS and best is None else (low + high) / 2
-        tried.append(build(fraction))
+    for _ in range(TRIALS):
+        middle = (low + high) / 2
+        tried.append(build(middle))
         if _within(tried[-1], max_drop):
-            best, high = len(tried) - 1, fraction
+            best, high = len(tried) - 1, middle
         else:
-            low = fraction
-        if trial == TRIALS - 1 and best is not None:
-            break
+            low = middle
+    if best is None:
+        tried.append(build(GENTLEST))
+        best = len(tried) - 1 if _within(tried[-1], max_drop) else None
     if best is None:
         drop = tried[-1].report.drop
         gentlest = f"{GENTLEST} of the {NOUNS[unit]}" if unit == "latency" else f"{unit}={GENTLEST}"

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ncapps.compression.calibration import Calibration, gather
+from ncapps.compression.calibration import EVERY, Calibration, gather, gather_held_out
 from ncapps.compression.drop import sure_images
 from ncapps.compression.export import export_onnx
 from ncapps.compression.int8 import Int8Builder, overflows_in_8_bits
@@ -24,7 +24,6 @@ from ncapps.errors import InputError
 
 METHODS = ("auto", "static", "dynamic")
 KEEP = ("faster", "smaller", "always")
-_ALL = 2**62
 _RUNS = 30
 """Rounds in which float32 and 8 bits are timed against each other."""
 
@@ -168,11 +167,9 @@ def _split(
     """Return the images that fix the ranges and those that the drop is measured on."""
     if held_out is not None:
         chosen = gather(images, labels, limit=calibration, batch_size=batch_size, seed=seed)
-        pair = isinstance(held_out, (tuple, list)) and len(held_out) == 2
-        held_images, held_labels = held_out if pair else (held_out, None)
-        held = gather(held_images, held_labels, limit=_ALL, batch_size=batch_size, seed=seed, name="held_out images")
+        held = gather_held_out(held_out, batch_size=batch_size, seed=seed)
     else:
-        every = gather(images, labels, limit=_ALL, batch_size=batch_size, seed=seed)
+        every = gather(images, labels, limit=EVERY, batch_size=batch_size, seed=seed)
         if len(every) < 4:
             raise InputError(f"4 images or more are needed to calibrate on half of them, but {len(every)} came")
         order = torch.from_numpy(np.random.default_rng(seed).permutation(len(every)))

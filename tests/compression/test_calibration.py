@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ncapps.compression.calibration import Calibration, gather
+from ncapps.compression.calibration import Calibration, gather, gather_held_out
 from ncapps.errors import InputError
 
 
@@ -71,3 +71,14 @@ def test_an_image_that_is_not_finite_is_counted():
 def test_what_is_no_batch_is_refused(images, words):
     with pytest.raises(InputError, match=words):
         gather(images, None, limit=9, batch_size=2, seed=0)
+
+
+def test_held_out_images_come_with_labels_or_without_and_all_are_kept():
+    images, labels = torch.randn(700, 1, 2, 2), list(range(700))
+    assert gather_held_out(images, batch_size=64).labels is None
+    found = gather_held_out((images, labels), batch_size=64)
+    assert torch.equal(found.images, images)
+    assert found.labels is not None
+    assert found.labels.tolist() == labels
+    with pytest.raises(InputError, match="held_out images"):
+        gather_held_out(images[:0], batch_size=64)
