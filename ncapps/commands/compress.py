@@ -74,7 +74,10 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     codes = class_codes(labels, backbone.classes)
     held = None
     # The photos come in an order that chance decides.
-    count = 0 if wanted == args.images else min(args.held_out, len(images) // 3)
+    # All that is too much to calibrate on, and else a third.
+    count = 0
+    if wanted > args.images and len(images) >= 3:
+        count = min(args.held_out, max(len(images) // 3, len(images) - args.images))
     if count or args.max_drop is not None:
         if count < 1:
             raise InputError(f"--max-drop needs images held out, but only {len(images)} could be read; 3 are the least")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ def gather(images: Any, labels: Any, *, limit: int, batch_size: int, seed: int, 
     """
     if limit < 1 or batch_size < 1:
         raise InputError(f"calibration and batch_size must be 1 or more, but {limit} and {batch_size} came")
-    if not hasattr(images, "shape") and isinstance(images, Iterable):
+    if not hasattr(images, "shape") and isinstance(images, Iterable) and not isinstance(images, (str, PathLike)):
         images, labels = _read(images, labels, limit)
     batch = _as_batch(images, name)
     names = None if labels is None else as_labels(labels, rows=len(batch))
@@ -124,7 +125,10 @@ def _read(batches: Iterable[Any], labels: Any, limit: int) -> tuple[torch.Tensor
 
 def _as_batch(images: Any, name: str) -> torch.Tensor:
     if not hasattr(images, "shape"):
-        raise InputError(f"{name} must be a float batch or an iterable of batches, but {type(images).__name__} came")
+        hint = "; `ncapps compress` reads folders" if isinstance(images, (str, PathLike)) else ""
+        raise InputError(
+            f"{name} must be a float batch or an iterable of batches, but {type(images).__name__} came{hint}"
+        )
     batch = torch.as_tensor(images).detach()
     if batch.ndim != 4:
         raise InputError(

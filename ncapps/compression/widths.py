@@ -165,7 +165,7 @@ def find_widths(
 
 def first_line(error: BaseException) -> str:
     """Return an error's type and the first line of what it says."""
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:120]}" if str(error) else type(error).__name__
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}" if str(error) else type(error).__name__
 
 
 def _discover(model: nn.Module, example: torch.Tensor, width_of: Callable[..., Width | None]) -> Iterator[Width]:

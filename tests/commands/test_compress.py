@@ -71,6 +71,13 @@ def test_only_some_classes_by_name(photos, network, tmp_path, capsys):
     assert "takes one of blue, green, red, but 'pink' came" in capsys.readouterr().err
 
 
+def test_no_more_images_calibrate_than_were_asked_for(photos, network, tmp_path, capsys):
+    asked = ["--macs", "0.6", "--max-drop", "90", "--images", "8", "--held-out", "20", "--json"]
+    assert main(["compress", str(photos), *asked, "--out", str(tmp_path / "s"), *network]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["images"], found["held_out_images"]) == (8, 20)
+
+
 def test_too_few_images_to_hold_some_out(photos, network, tmp_path, capsys):
     asked = ["--max-drop", "1", "--images", "1", "--held-out", "1", "--out", str(tmp_path / "s")]
     assert main(["compress", str(photos), *asked, *network]) == 2
