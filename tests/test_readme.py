@@ -215,7 +215,8 @@ def test_what_pruning_costs_is_that_of_the_files():
         found = read(f"compress_{name}_cifar10.json")
         drops = " | ".join(f"{_points(found['rows'], macs=macs):.2f}" for macs in found["settings"]["macs"])
         seconds = [row["seconds"] for row in found["rows"]]
-        assert f"| {title} | {drops} | {min(seconds):.0f} to {max(seconds):.0f} |" in README
+        (before,) = {row["held_out_accuracy_before"] for row in found["rows"]}
+        assert f"| {title} | {100 * before:.1f} | {drops} | {min(seconds):.0f} to {max(seconds):.0f} |" in README
         # What the table's heading says.
         assert {row["seed"] for row in found["rows"]} == {0, 1, 2}
         assert {(row["images"], row["held_out_images"]) for row in found["rows"]} == {(500, 8806)}
@@ -223,6 +224,7 @@ def test_what_pruning_costs_is_that_of_the_files():
     assert f"for cat, dog and horse alone at a quarter: {_points(subset['rows']):.1f} points" in text
     support = read("compress_support.json")["counts"]
     assert f"{support['works']} of {support['architectures']} architectures of timm" in text
+    assert f"the {support['refused']} that are refused" in text
     assert f"{support['save a tenth']} of them save" in text
 
 
@@ -253,3 +255,18 @@ def test_the_importances_points_are_those_of_the_file():
         at_all = " | ".join(f"{points:.1f}" for points in repaired[name])
         assert f"| {title} | {cut:.1f} | {norms:.1f} | {at_all} |" in README
     assert all(min(repaired, key=lambda name: repaired[name][place]) == "obs" for place in range(len(sizes)))  # noqa: B023
+
+
+def test_what_is_left_of_a_network_for_photos_is_that_of_the_file():
+    found = read("compress_mobilenetv2_photos.json")
+    text, photos, dense = " ".join(README.split()), found["photos"], found["dense"]
+    assert found["settings"]["evaluate"] == "held_out"
+    assert {row["images"] for row in found["rows"]} == {photos["calibration"] + photos["development"]}
+    assert f"calibrated on {photos['calibration'] + photos['development']} photos without labels" in text
+    assert f"per cent of {photos['held_out']} held-out photos" in text
+    assert f"of {found['labelled_photos']} held-out TrashNet photos" in text
+    means = [100 * one["nearest_mean_accuracy"] for one in (dense, *found["rows"])]
+    assert f"| all | {100 * dense['shifted']['agreement']:.1f} (shifted by 4 pixels) | {means[0]:.1f} |" in README
+    for row, title, mean in zip(found["rows"], ("1.25 × fewer", "1.5 ×", "2 ×"), means[1:], strict=True):
+        low, high = (100 * bound for bound in row["agreement_95"])
+        assert f"| {title} | {100 * row['agreement']:.1f} [{low:.1f}, {high:.1f}] | {mean:.1f} |" in README

@@ -127,9 +127,11 @@ class Preparation:
         cost = self.cost(unit)
         best = self.least(rankings, unit)
         if best > target:
+            streams = any(width.is_stream for width in self.probe.widths)
             raise InputError(
                 f"{unit}={target:g} is out of reach: with every inner width at its least, {best:.3f} of the "
                 f"{NOUNS[unit]} are left; ask for {unit}={np.ceil(best * 1000) / 1000:g} or more"
+                + ("" if streams else ", or narrow residual streams too (streams=True)")
             )
         channels = [width.channels for width in self.probe.widths]
         if allocation == "uniform":
