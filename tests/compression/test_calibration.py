@@ -85,5 +85,7 @@ def test_held_out_images_come_with_labels_or_without_and_all_are_kept():
 
 
 def test_a_folder_is_no_batch():
-    with pytest.raises(InputError, match="images must be a float batch .* but str came; `ncapps compress` reads folders"):
+    with pytest.raises(
+        InputError, match="images must be a float batch .* but str came; `ncapps compress` reads folders"
+    ):
         gather("photos/", None, limit=4, batch_size=2, seed=0)
