@@ -26,7 +26,8 @@ class NECO(StatisticsDetector):
         Dimensions of the principal subspace. "auto" takes one less than there are classes: what the class means span,
         and all that collapse leaves. The paper's rule, 90 % of the variance, would cut whole classes out of that; it
         serves where there is one class, or where the means span more than half the width and the rest would tell
-        little, and does not tear directions of equal variance apart. All follows from the known images alone.
+        little; it does not tear directions of equal variance apart, nor take all of them where they differ. All follows
+        from the known images alone.
     times_max_logit : bool
         Multiply by the largest logit, as the original does for all but convolutional networks. A negative logit is
         multiplied by 2 - ratio instead: by the ratio, it would score the highest what fits the least.
@@ -61,7 +62,10 @@ class NECO(StatisticsDetector):
             if 1 < n_classes <= len(values) // 2 + 1:
                 return n_classes - 1
             dim = np.searchsorted(np.cumsum(values), 0.9 * values.sum())
-            return int((values >= values[min(dim, len(values) - 1)] * (1 - 1e-6)).sum())
+            taken = int((values >= values[min(dim, len(values) - 1)] * (1 - 1e-6)).sum())
+            # The share in all directions is 1 for every image, up to rounding.
+            above_least = int((values > values[-1] * (1 + 1e-6)).sum())
+            return min(taken, above_least) or taken
         if isinstance(self.dim, bool) or not isinstance(self.dim, int | np.integer) or not 1 <= self.dim <= len(values):
             raise InputError(f"dim is 'auto' or one of 1..{len(values)}, the feature width, but {self.dim!r} came")
         return int(self.dim)

@@ -103,3 +103,9 @@ def test_degenerate_features_score_finitely():
     for train in (X[:1], np.ones((5, 12)), np.zeros((3, 12)), X[:3]):
         scores = NECO().fit(train).score_samples(np.vstack([UNKNOWN, np.zeros(12)]))
         assert ((scores >= 0) & (scores <= 1 + 1e-12)).all()
+
+
+def test_one_class_of_two_columns_leaves_a_direction_to_compare_with():
+    X = np.random.default_rng(0).normal(size=(200, 2)) @ np.array([[1.0, 0.4], [0.0, 1.0]])
+    scores = NECO().fit(X).score_samples(X)
+    assert scores.min() < 0.1 < 0.9 < scores.max()
