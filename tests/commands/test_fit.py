@@ -1,6 +1,8 @@
 import json
+from datetime import datetime
 
 from ncapps.cli import main
+from ncapps.fewshot import audit
 
 
 def test_fit_tells_the_held_out_accuracy_and_the_ledger(photos, network, tmp_path, capsys):
@@ -14,7 +16,16 @@ def test_fit_tells_the_held_out_accuracy_and_the_ledger(photos, network, tmp_pat
     assert out.stat().st_size > 1_000_000
 
 
-def test_the_same_seed_writes_the_same_bytes(photos, network, tmp_path):
+class Stopped(datetime):
+    """A clock that stands still: the audit trail tells when, which may differ by a second."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2026, 1, 1, tzinfo=tz)
+
+
+def test_the_same_seed_writes_the_same_bytes(photos, network, tmp_path, monkeypatch):
+    monkeypatch.setattr(audit, "datetime", Stopped)
     files = [tmp_path / name for name in ("a", "b")]
     for file in files:
         assert main(["fit", str(photos), "--out", str(file), "--reject-rate", "0.2", *network]) == 0
