@@ -73,8 +73,7 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     images, labels, skipped = read_calibration_images(args.data, backbone, wanted, args.seed)
     codes = class_codes(labels, backbone.classes)
     held = None
-    # The photos come in an order that chance decides.
-    # All that is too much to calibrate on, and else a third.
+    # In an order that chance decides: what is beyond --images is held out, or a third, and at most --held-out.
     count = 0
     if wanted > args.images and len(images) >= 3:
         count = min(args.held_out, max(len(images) // 3, len(images) - args.images))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from ncapps.compression.moments import wide_type
+
 
 class Curvature:
     """The product of two second moments as a matrix on a layer's weights.
@@ -49,7 +51,7 @@ def channel_rows(layer: nn.Module, values: torch.Tensor) -> torch.Tensor:
 
 
 def _damped_inverse(factor: torch.Tensor) -> torch.Tensor:
-    wide = factor.double() if factor.device.type != "mps" else factor
+    wide = factor.to(wide_type(factor.device))
     mean = torch.diagonal(wide, dim1=-2, dim2=-1).mean(dim=-1).clamp_min(1e-12)
     damping = 1e-3 * mean[..., None, None] * torch.eye(wide.shape[-1], device=wide.device, dtype=wide.dtype)
     return torch.linalg.inv(wide + damping).to(factor.dtype)

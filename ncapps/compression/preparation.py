@@ -254,12 +254,13 @@ def exact_probe(
             "exactly one other, the classifier apart, through batch norm or activation alone" + _hindrances(dense)
         )
     places = [i for i, width in enumerate(found.widths) if width in passed]
+    written = {width.producer for width in passed}
     return replace(
         found,
         widths=tuple(found.widths[i] for i in places),
         branches=tuple(found.branches[i] for i in places),
         producers=tuple(found.producers[i] for i in places),
-        depthwise=tuple(one for one in found.depthwise if one[0] in {width.producer for width in passed}),
+        depthwise=tuple(one for one in found.depthwise if one[0] in written),
         layer_macs={**found.layer_macs, **attention_macs(dense, example, passed)},
     )
 

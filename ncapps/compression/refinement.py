@@ -99,7 +99,7 @@ def refine(pair: Pair, gram: torch.Tensor, *, iterations: int) -> torch.Tensor |
 
     start = float(error.square().sum())
     size, least = best_size(error_of, start)
-    return size * step if size > 0 and start - least > LEAST_GAIN * start else None
+    return size * step if start - least > LEAST_GAIN * start else None
 
 
 def best_size(error_of: Callable[[float], float], start: float) -> tuple[float, float]:
