@@ -52,6 +52,8 @@ class PhotoPruningSettings:
         the held-out ones are asked about.
     views : int
         Views of each photo that the repair sees.
+    allocation : str
+        As in `compress`.
     shift : int
         Pixels of the shift whose agreement is told for comparison.
     batch_size : int
@@ -72,6 +74,7 @@ class PhotoPruningSettings:
     development: float = 0.15
     evaluate: str = "held_out"
     views: int = 2
+    allocation: str = "loss"
     shift: int = 4
     batch_size: int = 32
     seed: int = 0
@@ -109,7 +112,7 @@ def measure_photo_pruning(settings: PhotoPruningSettings) -> dict[str, Any]:
     calibration = photos.images[np.concatenate([photos.parts[part] for part in used])]
     front = compress_front(
         model, calibration, macs=settings.macs, calibration=len(calibration), batch_size=settings.batch_size,
-        views=settings.views, seed=settings.seed,
+        views=settings.views, allocation=settings.allocation, seed=settings.seed,
     )  # fmt: skip
     rows = []
     for macs, small in zip(settings.macs, front, strict=True):

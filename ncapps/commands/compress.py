@@ -51,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep these outputs alone: names, or numbers from 0",
     )
     parser.add_argument("--importance", default="obs", help="how channels are chosen: obs, wanda, l1, fisher, random")
+    parser.add_argument(
+        "--allocation",
+        default="loss",
+        help="how the target is shared out: loss, repaired (for large photos), uniform",
+    )
     parser.add_argument("--keep-heads", action="store_true", help="leave all attention heads")
     parser.add_argument("--streams", action="store_true", help="narrow residual streams too")
     parser.add_argument("--images", type=int, default=512, help="how many calibration images to use at most")
@@ -95,6 +100,7 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         front=front_asked(args),
         classes=classes,
         importance=args.importance,
+        allocation=args.allocation,
         heads=not args.keep_heads,
         streams=args.streams,
         seed=args.seed,

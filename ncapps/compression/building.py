@@ -11,6 +11,7 @@ from torch import nn
 from ncapps.compression.batchnorm import batchnorm_names, reestimate_batchnorms
 from ncapps.compression.calibration import Calibration
 from ncapps.compression.elimination import Ranking
+from ncapps.compression.expected_loss import after_repair
 from ncapps.compression.macs import count_macs
 from ncapps.compression.preparation import Preparation
 from ncapps.compression.repair import repair as refit
@@ -18,7 +19,7 @@ from ncapps.compression.result import Compressed
 from ncapps.compression.summary import DenseAnswers, ask_dense, make_plan, make_report
 from ncapps.errors import InputError
 
-ALLOCATIONS = ("loss", "uniform")
+ALLOCATIONS = ("loss", "repaired", "uniform")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,8 @@ class Work:
 def rank_and_ask(prepared: Preparation, how: How, held: Calibration | None) -> Work:
     """Put the channels of a prepared network into their order, and ask the dense one about all images."""
     rankings = prepared.rank(how.importance, how.seed, progress=how.progress)
+    if how.allocation == "repaired":
+        rankings = after_repair(prepared, rankings)
     answers = ask_dense(prepared.dense, prepared.probe, prepared.calibration, held)
     return Work(prepared=prepared, rankings=rankings, how=how, answers=answers)
 

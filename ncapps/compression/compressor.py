@@ -84,8 +84,10 @@ def compress(
         up, and the smallest one within it is returned instead. `report.front` holds all that were tried.
     importance : str
         A name in `IMPORTANCES`, or in `TORCH_PRUNING`: that library's own, for comparison.
-    allocation : {"loss", "uniform"}
-        How the target is shared out over the layers: least loss for each operation saved, or the same fraction of all.
+    allocation : {"loss", "repaired", "uniform"}
+        How the target is shared out over the layers: least loss for each operation saved, each loss as measured on the
+        images or as the repair is expected to leave it on others (`expected_loss.after_repair`), or the same fraction
+        of all. "repaired" pays where images are few for late layers: large photos.
     classes : sequence of int, optional
         The network's outputs that are still needed: the others are cut off the classifier, images with other labels
         are left out, and the network is pruned for these alone. Output i of the result is `classes[i]`.

@@ -116,8 +116,9 @@ class Preparation:
         ----------
         unit : {"macs", "params", "latency"}
             What is counted.
-        allocation : {"loss", "uniform"}
-            Least loss for each unit saved, or the same fraction of every width.
+        allocation : {"loss", "repaired", "uniform"}
+            Least loss for each unit saved, with "repaired" too: its losses are in the rankings; or the same fraction
+            of every width.
 
         Raises
         ------
@@ -194,15 +195,22 @@ def prepare(
         # What is the same for all images, such as an embedding of positions, would look like another image's values.
         batch = batch.repeat(2, *[1] * (batch.ndim - 1))
     found = exact_probe(dense, batch, time_limit, heads=heads, streams=streams)
-    moments = collect_moments(dense, found, calibration, least=LEAST_WIDTH, progress=progress)
     return Preparation(
         dense=dense,
         calibration=calibration,
         example=batch,
         probe=found,
-        moments=tuple(join_readers(one, most_inputs=MOST_INPUTS) if len(one) > 1 else one[0] for one in moments),
+        moments=width_moments(dense, found, calibration, progress=progress),
         macs=count_macs(dense, batch),
     )
+
+
+def width_moments(
+    dense: nn.Module, found: Probe, calibration: Calibration, *, progress: bool = False
+) -> tuple[WidthMoments, ...]:
+    """Run the dense network once; return the moments of each width, those of all its readers joined."""
+    moments = collect_moments(dense, found, calibration, least=LEAST_WIDTH, progress=progress)
+    return tuple(join_readers(one, most_inputs=MOST_INPUTS) if len(one) > 1 else one[0] for one in moments)
 
 
 def working_copy(model: nn.Module) -> nn.Module:

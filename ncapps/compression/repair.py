@@ -67,7 +67,7 @@ def repair(
     cut = [width for width, channels in zip(probe.widths, kept, strict=True) if len(channels) < width.channels]
     shrunk = [width for width in cut if width.refinable]
     left.update({branch.layer: left[producer] for producer, branch in probe.depthwise if producer in left})
-    passes = plan_passes(probe, calibration, views=views, seed=seed, inputs=_inputs_of(pruned, dense))
+    passes = plan_passes(probe, calibration, views=views, seed=seed, inputs=fan_ins(pruned, dense))
     _give_biases(pruned, passes)
     plentiful = [one for one in passes if one.plentiful]
     total = sum(len(one.branches) for one in passes)
@@ -186,7 +186,7 @@ def _target(dense: nn.Module, visit: Visit, kept: Sequence[int] | None) -> torch
     return values[:, kept] if isinstance(dense.get_submodule(visit.branch.layer), nn.Conv2d) else values[..., kept]
 
 
-def _inputs_of(pruned: nn.Module, dense: nn.Module) -> dict[str, tuple[int, int]]:
+def fan_ins(pruned: nn.Module, dense: nn.Module) -> dict[str, tuple[int, int]]:
     """Return, of each layer, the pruned inputs of one output and the dense output channels, which the probe counted."""
     modules: dict[str, Any] = dict(pruned.named_modules())
     return {

@@ -17,6 +17,18 @@ def test_compress_reaches_its_target(photos, network, tmp_path, capsys):
     assert out.is_file()
 
 
+@pytest.mark.parametrize("allocation", ["repaired", "uniform"])
+def test_the_target_is_shared_out_as_asked(photos, network, tmp_path, capsys, allocation):
+    found = {}
+    for one in ("loss", allocation):
+        out = str(tmp_path / f"{one}.safetensors")
+        assert main(["compress", str(photos), "--allocation", one, "--out", out, "--json", *network]) == 0
+        found[one] = json.loads(capsys.readouterr().out)["widths_after"]
+    assert found["loss"] != found[allocation]
+    assert main(["compress", str(photos), "--allocation", "fair", "--out", out, *network]) == 2
+    assert "there are loss, repaired, uniform" in capsys.readouterr().err
+
+
 def test_no_image_to_calibrate_on(photos, network, tmp_path, capsys):
     assert main(["compress", str(photos), "--images", "0", "--out", str(tmp_path / "s"), *network]) == 2
     assert "--images must be 1 or more, but 0 came" in capsys.readouterr().err

@@ -33,7 +33,7 @@ def test_each_target_gives_what_compress_gives():
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"allocation": "fair"}, "allocation 'fair' is unknown; there are loss, uniform"),
+        ({"allocation": "fair"}, "allocation 'fair' is unknown; there are loss, repaired, uniform"),
         ({"repair": "all"}, "repair is True, False or \"batchnorm\", but 'all' came"),
         ({"views": 0}, "views must be 1 or more, but 0 came"),
     ],
