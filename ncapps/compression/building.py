@@ -68,7 +68,7 @@ def rank_and_ask(prepared: Preparation, how: How, held: Calibration | None) -> W
     """Put the channels of a prepared network into their order, and ask the dense one about all images."""
     rankings = prepared.rank(how.importance, how.seed, progress=how.progress)
     if how.allocation == "repaired":
-        rankings = after_repair(prepared, rankings)
+        rankings = after_repair(prepared, rankings, progress=how.progress)
     answers = ask_dense(prepared.dense, prepared.probe, prepared.calibration, held)
     return Work(prepared=prepared, rankings=rankings, how=how, answers=answers)
 
@@ -85,6 +85,8 @@ def check(model: nn.Module, how: How) -> None:
         raise InputError(f"allocation {how.allocation!r} is unknown; there are {', '.join(ALLOCATIONS)}")
     if how.repair not in (True, False, "batchnorm"):
         raise InputError(f'repair is True, False or "batchnorm", but {how.repair!r} came')
+    if how.allocation == "repaired" and how.repair is not True:
+        raise InputError(f'allocation "repaired" counts on the repair, but repair={how.repair!r} came; take "loss"')
     if how.views < 1:
         raise InputError(f"views must be 1 or more, but {how.views} came; 1 is the image alone")
     if not isinstance(model, nn.Module):

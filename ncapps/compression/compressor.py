@@ -85,9 +85,9 @@ def compress(
     importance : str
         A name in `IMPORTANCES`, or in `TORCH_PRUNING`: that library's own, for comparison.
     allocation : {"loss", "repaired", "uniform"}
-        How the target is shared out over the layers: least loss for each operation saved, each loss as measured on the
-        images or as the repair is expected to leave it on others (`expected_loss.after_repair`), or the same fraction
-        of all. "repaired" pays where images are few for late layers: large photos.
+        How the target is shared out over the layers: "loss" takes the least loss for each operation saved, as measured
+        on the images; "repaired" as the repair is expected to leave it on others (`expected_loss.after_repair`), which
+        differs where late layers see few positions of each image: large photos; "uniform" the same fraction of all.
     classes : sequence of int, optional
         The network's outputs that are still needed: the others are cut off the classifier, images with other labels
         are left out, and the network is pruned for these alone. Output i of the result is `classes[i]`.

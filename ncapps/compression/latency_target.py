@@ -83,7 +83,7 @@ def within_latency(
         Median milliseconds of one forward pass, in eager torch, on the network's device and the present threads.
     images : int
         Images in that pass: the first of the example batch, over again where these are fewer.
-    allocation : {"loss", "repaired", "uniform"}
+    allocation : {"loss", "uniform"}
         As in `compress`.
     clock : Clock, optional
         What times the modules; by default `time_modules`.

@@ -117,8 +117,8 @@ class Preparation:
         unit : {"macs", "params", "latency"}
             What is counted.
         allocation : {"loss", "repaired", "uniform"}
-            Least loss for each unit saved, with "repaired" too: its losses are in the rankings; or the same fraction
-            of every width.
+            Least loss for each unit saved, or the same fraction of every width; "repaired" is "loss" with rankings of
+            `expected_loss.after_repair`.
 
         Raises
         ------

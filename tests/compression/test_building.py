@@ -35,6 +35,7 @@ def test_each_target_gives_what_compress_gives():
     [
         ({"allocation": "fair"}, "allocation 'fair' is unknown; there are loss, repaired, uniform"),
         ({"repair": "all"}, "repair is True, False or \"batchnorm\", but 'all' came"),
+        ({"allocation": "repaired", "repair": False}, 'allocation "repaired" counts on the repair'),
         ({"views": 0}, "views must be 1 or more, but 0 came"),
     ],
 )
