@@ -263,6 +263,7 @@ def test_what_is_left_of_a_network_for_photos_is_that_of_the_file():
     assert found["settings"]["evaluate"] == "held_out"
     assert {row["images"] for row in found["rows"]} == {photos["calibration"] + photos["development"]}
     assert f"calibrated on {photos['calibration'] + photos['development']} photos without labels" in text
+    assert f'without labels, `allocation="{found["settings"]["allocation"]}"`; per cent' in text
     assert f"per cent of {photos['held_out']} held-out photos" in text
     assert f"of {found['labelled_photos']} held-out TrashNet photos" in text
     means = [100 * one["nearest_mean_accuracy"] for one in (dense, *found["rows"])]

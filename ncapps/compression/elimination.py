@@ -10,6 +10,9 @@ import torch
 
 from ncapps.compression.moments import WidthMoments
 
+RIDGE = 1e-3
+"""On the second moment, as a fraction of its mean diagonal: collapsed ones are singular."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
@@ -28,7 +31,7 @@ class Ranking:
     losses: np.ndarray
 
 
-def eliminate(moments: WidthMoments, order: Sequence[int] | None = None, *, ridge: float = 1e-3) -> Ranking:
+def eliminate(moments: WidthMoments, order: Sequence[int] | None = None, *, ridge: float = RIDGE) -> Ranking:
     """Remove channels by block optimal brain surgeon, or in a given order, until the least width is left.
 
     With the inverse second moment P of the consumer's input and its weight W, removing channel c costs

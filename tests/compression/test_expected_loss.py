@@ -40,7 +40,7 @@ def test_the_fewer_the_rows_the_larger_the_loss_on_other_images(ready):
 
 
 def test_the_ratio_is_that_of_least_squares_on_random_rows(ready):
-    # Rows of a normal distribution: 1 - p/n of the true loss inside and 1 / (1 - p/n) of it outside, n of all rows.
+    # To first order 1 - p/n of the true loss inside and 1 + p/n of it outside, n the rows of both halves.
     moments = ready.moments[0]
     removed = range(moments.width.channels // 2)
     rows = 10 * len(moments.gram)
